@@ -1,0 +1,1 @@
+//! control-client: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! control-proto: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! control-server: see ARCHITECTURE.md.

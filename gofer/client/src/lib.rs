@@ -1,0 +1,1 @@
+//! gofer-client: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! gofer-proto: see ARCHITECTURE.md.

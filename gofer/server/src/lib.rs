@@ -1,0 +1,1 @@
+//! gofer-server: see ARCHITECTURE.md.

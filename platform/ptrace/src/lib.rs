@@ -1,0 +1,1 @@
+//! ptrace: see ARCHITECTURE.md.

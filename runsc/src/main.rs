@@ -1,0 +1,3 @@
+//! `runsc-rs`: OCI runtime and command line. See ARCHITECTURE.md.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! ksync: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! mem: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! syscalls: see ARCHITECTURE.md.
