@@ -1,1 +1,3 @@
-//! abi: see ARCHITECTURE.md.
+//! Linux's user-space ABI as plain data.
+mod errno;
+pub use errno::Errno;

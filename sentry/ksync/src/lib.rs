@@ -1,1 +1,2 @@
-//! ksync: see ARCHITECTURE.md.
+//! Locks with ranks, wait queues, and the executor on which tasks run.
+pub mod exec;
