@@ -1,3 +1,30 @@
-//! Linux's user-space ABI as plain data.
-mod errno;
+//! Linux's user-space ABI of x86-64 as plain data: errors, flags, structures, numbers.
+//!
+//! One module a family of calls; what nearly everyone needs is re-exported here. Structures are `repr(C)` with
+//! explicit padding and zerocopy's traits, so they can be copied in and out of application memory as bytes. Every
+//! bit pattern of them is valid: what a number means is for the caller to check. Flag types are `bitflags`;
+//! `from_bits` finds unknown bits so that a caller can refuse them as Linux does, `from_bits_retain` keeps them.
+//! Inside a flag type the common prefix of Linux's names is dropped (`O_CREAT` is `OpenFlags::CREAT`).
+//!
+//! **Absent on purpose:** any logic beyond taking values apart, and anything that depends on another crate of this
+//! workspace. Anything of one architecture alone says so.
+
+#![forbid(unsafe_code)]
+
+mod pod;
+
+pub mod errno;
+pub mod fcntl;
+pub mod mman;
+pub mod poll;
+pub mod signal;
+pub mod stat;
+pub mod time;
+
 pub use errno::Errno;
+pub use fcntl::{AccessMode, AtFlags, FdFlags, OpenFlags, Whence};
+pub use mman::{MapFlags, Prot};
+pub use poll::PollEvents;
+pub use signal::{SigInfo, SigSet, Signal};
+pub use stat::{AccessMask, FileType, Mode, Stat, Statfs, Statx};
+pub use time::{Timespec, Timeval};
