@@ -1,0 +1,85 @@
+//! The lock order of the sentry, outermost first.
+//!
+//! A thread that holds a lock may take only locks of a *greater* rank (or, with [`Mutex::lock_nested`], another
+//! one of the same class in an order that the class defines). Debug builds panic on an inversion. To add a lock:
+//! name its class here, at the place where its holders and those who take more under it allow.
+//!
+//! [`Mutex::lock_nested`]: crate::Mutex::lock_nested
+
+/// A lock class and its place in the order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rank {
+    /// Place in the order.
+    pub order: u16,
+    /// Name for the report of an inversion.
+    pub name: &'static str,
+}
+
+macro_rules! ranks {
+    ($($(#[$doc:meta])* $name:ident = $order:expr;)*) => { $($(#[$doc])* pub const $name: Rank = Rank { order: $order, name: stringify!($name) };)* };
+}
+
+ranks! {
+    /// Container and sandbox life cycle (boot, control).
+    SANDBOX = 100;
+    /// Serialises execve, clone and exit of one thread group against each other.
+    THREAD_GROUP_EXEC = 200;
+    /// Pid tables, process tree, sessions and process groups: one lock for the whole tree, as Linux's tasklist_lock.
+    TASK_TREE = 300;
+    /// Per thread group: signals, stop state, timers, rlimits.
+    THREAD_GROUP = 320;
+    /// Per task: signal mask, credentials slot, registers and the like.
+    TASK = 340;
+    /// Mount table of a namespace.
+    MOUNTS = 400;
+    /// Renames across directories of one file system.
+    RENAME = 410;
+    /// A directory inode's entries; parent before child.
+    DIRECTORY = 420;
+    /// A dentry's fields.
+    DENTRY = 440;
+    /// A file system's own tables.
+    FILESYSTEM = 460;
+    /// An inode's attributes and data.
+    INODE = 480;
+    /// Descriptor tables.
+    FD_TABLE = 500;
+    /// An open file's position (held across read and write).
+    FILE_POS = 380;
+    /// Root, working directory, umask.
+    FS_CONTEXT = 520;
+    /// File locks of an inode, and the table for deadlock detection.
+    FILE_LOCKS = 530;
+    /// An epoll instance's interest list; nested instances outer before inner.
+    EPOLL = 540;
+    /// Address spaces: areas.
+    MM = 600;
+    /// A mappable object's list of pages (tmpfs file, shm segment).
+    MAPPABLE = 620;
+    /// The memory file's allocator.
+    MEMORY_FILE = 640;
+    /// A platform's tables.
+    PLATFORM = 660;
+    /// Sockets: tables of bound addresses.
+    SOCKET_TABLE = 550;
+    /// One socket's state; listener before connection, then by address.
+    SOCKET = 560;
+    /// Terminal state.
+    TTY = 570;
+    /// SysV and POSIX IPC objects.
+    IPC = 575;
+    /// A pipe's queue.
+    PIPE = 580;
+    /// Futex buckets, in ascending order.
+    FUTEX = 700;
+    /// Timers.
+    TIMER = 720;
+    /// Under which nothing but wait queues is taken.
+    LEAF = 900;
+    /// Ready list of an epoll instance (taken in wait queue callbacks).
+    EPOLL_READY = 960;
+    /// Wait queues: taken under anything.
+    WAIT_QUEUE = 950;
+    /// The executor's queues.
+    EXECUTOR = 1000;
+}

@@ -1,0 +1,248 @@
+//! The memory file: one memfd behind all application memory, mapped whole into the sentry.
+//!
+//! Pages are counted: an area, a shared object or a forked copy each hold one reference. A page whose last
+//! reference goes is given back to the host (a hole) and handed out again as zeros.
+//! **Lock order:** [`rank::MEMORY_FILE`].
+
+use crate::{PAGE_SIZE, RangeMap, VolatileSlice};
+use abi::Errno;
+use ksync::{Mutex, rank};
+use std::{
+    ops::Range,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    ptr::NonNull,
+};
+
+/// Size of the file: address space only, since holes take no memory. 1 TiB.
+const SIZE: u64 = 1 << 40;
+
+struct Alloc {
+    /// References of each page that is in use.
+    refs: RangeMap<u32>,
+    /// Everything from here on was never used.
+    fresh: u64,
+    /// Free ranges below `fresh`.
+    free: RangeMap<()>,
+    /// Pages in use.
+    used_bytes: u64,
+}
+
+/// All application memory of a sandbox.
+pub struct MemoryFile {
+    fd: OwnedFd,
+    base: NonNull<u8>,
+    alloc: Mutex<Alloc>,
+    limit_bytes: u64,
+}
+
+// SAFETY: `base` is a mapping that lives as long as the value and is only handed out as volatile slices.
+unsafe impl Send for MemoryFile {}
+// SAFETY: as above; all bookkeeping is behind a lock.
+unsafe impl Sync for MemoryFile {}
+
+impl MemoryFile {
+    /// A new, empty file of which at most `limit_bytes` may be in use.
+    pub fn new(limit_bytes: u64) -> std::io::Result<Self> {
+        // SAFETY: the name is a NUL-terminated literal.
+        let raw = unsafe { libc::memfd_create(c"runsc-rs-memory".as_ptr(), libc::MFD_CLOEXEC) };
+        if raw < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        // SAFETY: `raw` was just opened and is nobody else's.
+        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        // SAFETY: a plain call on a descriptor that we own.
+        if unsafe { libc::ftruncate(fd.as_raw_fd(), SIZE as libc::off_t) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        // SAFETY: a new mapping at an address of the host's choice; it aliases nothing in Rust's view.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                SIZE as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_NORESERVE,
+                fd.as_raw_fd(),
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let alloc = Alloc { refs: RangeMap::new(), fresh: 0, free: RangeMap::new(), used_bytes: 0 };
+        Ok(Self { fd, base, alloc: Mutex::new(rank::MEMORY_FILE, alloc), limit_bytes })
+    }
+
+    /// The descriptor, as [`platform::Change::Map`] takes it.
+    pub fn raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// A range of `len` bytes (a page multiple) of zeros with one reference; where. `ENOMEM`.
+    pub fn allocate(&self, len: u64) -> Result<u64, Errno> {
+        if len == 0 || len % PAGE_SIZE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let mut alloc = self.alloc.lock();
+        let used = alloc.used_bytes.checked_add(len).filter(|u| *u <= self.limit_bytes).ok_or(Errno::ENOMEM)?;
+        let fit = alloc.free.iter().find(|(r, ())| r.end - r.start >= len).map(|(r, ())| r.start);
+        let start = match fit {
+            Some(start) => {
+                alloc.free.remove(start..start + len);
+                start
+            }
+            None => {
+                let start = alloc.fresh;
+                alloc.fresh = start.checked_add(len).filter(|e| *e <= SIZE).ok_or(Errno::ENOMEM)?;
+                start
+            }
+        };
+        alloc.refs.insert(start..start + len, 1);
+        alloc.used_bytes = used;
+        Ok(start)
+    }
+
+    /// One more reference for each page of `range`, which is in use.
+    pub fn retain(&self, range: Range<u64>) {
+        self.alloc.lock().refs.update(range, |_, refs| *refs = refs.saturating_add(1));
+    }
+
+    /// One reference less for each page of `range`; pages without any go back to the host.
+    pub fn release(&self, range: Range<u64>) {
+        let mut freed = Vec::new();
+        let mut alloc = self.alloc.lock();
+        alloc.refs.update(range.clone(), |part, refs| {
+            *refs -= 1;
+            if *refs == 0 {
+                freed.push(part);
+            }
+        });
+        for part in &freed {
+            alloc.refs.remove(part.clone());
+            alloc.used_bytes -= part.end - part.start;
+        }
+        // Punched before anybody else can be given the pages: under the lock.
+        for part in freed {
+            self.punch(part.clone());
+            alloc.free.insert(part, ());
+        }
+    }
+
+    /// Whether every page of `range` has exactly one reference.
+    pub fn is_sole(&self, range: Range<u64>) -> bool {
+        let alloc = self.alloc.lock();
+        alloc.refs.overlapping(range).all(|(_, refs)| *refs == 1)
+    }
+
+    /// How far, from the start of `range`, pages have exactly one reference (`true`) or more (`false`).
+    pub fn sole_prefix(&self, range: Range<u64>) -> (bool, u64) {
+        let alloc = self.alloc.lock();
+        let mut sole = None;
+        for (r, refs) in alloc.refs.overlapping(range.clone()) {
+            let one = *refs == 1;
+            if *sole.get_or_insert(one) != one {
+                return (!one, r.start.max(range.start) - range.start);
+            }
+        }
+        (sole.unwrap_or(false), range.end - range.start)
+    }
+
+    /// Zeroes `range`, giving its memory back to the host, and keeps it in use.
+    pub fn discard(&self, range: Range<u64>) {
+        self.punch(range);
+    }
+
+    fn punch(&self, range: Range<u64>) {
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: a plain call on our descriptor; the mapping stays valid and reads zeros.
+        let done = unsafe {
+            libc::fallocate(self.fd.as_raw_fd(), mode, range.start as libc::off_t, (range.end - range.start) as libc::off_t)
+        };
+        if done != 0 {
+            // No hole: the pages must still not leak to their next owner.
+            log::error!("fallocate: {}; clearing by hand", std::io::Error::last_os_error());
+            let zeros = [0u8; PAGE_SIZE as usize];
+            for page in range.step_by(PAGE_SIZE as usize) {
+                if let Ok(slice) = self.slice(page, PAGE_SIZE as usize) {
+                    slice.copy_from(&zeros);
+                }
+            }
+        }
+    }
+
+    /// `len` bytes at `offset`, which application code may change at any time. `EFAULT` outside the file.
+    pub fn slice(&self, offset: u64, len: usize) -> Result<VolatileSlice<'_>, Errno> {
+        let end = offset.checked_add(len as u64).ok_or(Errno::EFAULT)?;
+        if end > SIZE {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: `offset` is within the mapping.
+        let start = unsafe { self.base.as_ptr().add(offset as usize) };
+        // SAFETY: the whole range is mapped for as long as `self` lives, and is only accessed volatilely.
+        Ok(unsafe { VolatileSlice::new(start, len) })
+    }
+
+    /// Copies `len` bytes within the file (pages of a fork that are broken apart).
+    pub fn copy(&self, from: u64, to: u64, len: u64) -> Result<(), Errno> {
+        let source = self.slice(from, len as usize)?;
+        source.copy_to_volatile_slice(self.slice(to, len as usize)?);
+        Ok(())
+    }
+
+    /// Bytes handed out (of which untouched pages take no memory).
+    pub fn used_bytes(&self) -> u64 {
+        self.alloc.lock().used_bytes
+    }
+
+    /// Bytes of host memory that the file takes.
+    pub fn resident_bytes(&self) -> u64 {
+        // SAFETY: all zeros is a valid `stat`.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: `stat` is ours and large enough.
+        let done = unsafe { libc::fstat(self.fd.as_raw_fd(), &mut stat) };
+        if done == 0 { stat.st_blocks as u64 * 512 } else { 0 }
+    }
+}
+
+impl Drop for MemoryFile {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and slices of it cannot outlive `self`.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), SIZE as usize) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_come_back_as_zeros_after_the_last_reference() {
+        let file = MemoryFile::new(1 << 30).unwrap();
+        let a = file.allocate(3 * PAGE_SIZE).unwrap();
+        file.slice(a, 8192).unwrap().copy_from(&[7u8; 8192]);
+        file.retain(a..a + PAGE_SIZE);
+        file.release(a..a + 3 * PAGE_SIZE);
+        assert_eq!(file.used_bytes(), PAGE_SIZE);
+        assert!(file.is_sole(a..a + PAGE_SIZE));
+        let b = file.allocate(2 * PAGE_SIZE).unwrap();
+        assert_eq!(b, a + PAGE_SIZE);
+        let mut bytes = [1u8; 4096];
+        file.slice(b, 4096).unwrap().copy_to(&mut bytes);
+        assert_eq!(bytes, [0; 4096]);
+        file.release(a..a + PAGE_SIZE);
+        file.release(b..b + 2 * PAGE_SIZE);
+        assert_eq!((file.used_bytes(), file.resident_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn the_limit_holds() {
+        let file = MemoryFile::new(2 * PAGE_SIZE).unwrap();
+        assert_eq!(file.allocate(3 * PAGE_SIZE), Err(Errno::ENOMEM));
+        assert!(file.allocate(2 * PAGE_SIZE).is_ok());
+    }
+}

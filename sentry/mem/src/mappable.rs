@@ -1,0 +1,94 @@
+//! What can be mapped into an address space.
+
+use abi::Errno;
+use ksync::{Mutex, rank};
+use std::{
+    ops::Range,
+    os::fd::OwnedFd,
+    sync::{Arc, Weak},
+};
+
+/// Where the bytes of a page of a [`Mappable`] are.
+#[derive(Clone, Debug)]
+pub enum Backing {
+    /// In the memory file at this offset.
+    Memory(u64),
+    /// In the host file `fd` at this offset; its page cache is mapped.
+    Host {
+        /// A descriptor that allows the access asked for.
+        fd: Arc<OwnedFd>,
+        /// Multiple of the page size.
+        offset: u64,
+    },
+}
+
+/// A file, or shared memory: pages by offset.
+pub trait Mappable: Send + Sync {
+    /// Where the pages from `offset` on (both page multiples) are, and how many bytes, at most `len`, follow there.
+    ///
+    /// Pages in the memory file are made where there are none, and come with a reference for the caller (see
+    /// [`MemoryFile::retain`](crate::MemoryFile::retain)). `write` says that they will be stored to through a shared mapping.
+    /// `EFAULT` where a whole page lies behind the end of the file: the access is a bus error. `ENOMEM`, `EIO`.
+    fn back(&self, offset: u64, len: u64, write: bool) -> Result<(Backing, u64), Errno>;
+    /// Address spaces that map this object, so that it can take pages away (truncation, hole punching).
+    fn mappings(&self) -> &MappingSet;
+    /// Writes back `range` (`msync`).
+    fn sync(&self, range: Range<u64>) -> Result<(), Errno> {
+        let _ = range;
+        Ok(())
+    }
+}
+
+/// An address space that maps an object.
+pub trait Invalidate: Send + Sync {
+    /// The object's pages in `range` (offsets in the object) are no longer where they were: forget them.
+    fn invalidate(&self, object: &MappingSet, range: Range<u64>);
+}
+
+/// Who maps an object. **Lock order:** a leaf; observers are called without it.
+pub struct MappingSet {
+    observers: Mutex<Vec<(Weak<dyn Invalidate>, usize)>>,
+}
+
+impl Default for MappingSet {
+    fn default() -> Self {
+        Self { observers: Mutex::new(rank::LEAF, Vec::new()) }
+    }
+}
+
+impl MappingSet {
+    /// One more mapping by `who`.
+    pub fn add(&self, who: &Weak<dyn Invalidate>) {
+        let mut observers = self.observers.lock();
+        match observers.iter_mut().find(|(w, _)| w.ptr_eq(who)) {
+            Some((_, n)) => *n += 1,
+            None => observers.push((who.clone(), 1)),
+        }
+    }
+
+    /// One mapping less by `who`.
+    pub fn remove(&self, who: &Weak<dyn Invalidate>) {
+        let mut observers = self.observers.lock();
+        if let Some(at) = observers.iter().position(|(w, _)| w.ptr_eq(who))
+            && let Some((_, n)) = observers.get_mut(at)
+        {
+            *n -= 1;
+            if *n == 0 {
+                observers.swap_remove(at);
+            }
+        }
+    }
+
+    /// Whether nobody maps the object.
+    pub fn is_empty(&self) -> bool {
+        self.observers.lock().is_empty()
+    }
+
+    /// Tells everybody that the pages in `range` have gone. The caller holds no lock of [`rank::MM`] or below.
+    pub fn invalidate(&self, range: Range<u64>) {
+        let observers: Vec<_> = self.observers.lock().iter().filter_map(|(w, _)| w.upgrade()).collect();
+        for o in observers {
+            o.invalidate(self, range.clone());
+        }
+    }
+}
