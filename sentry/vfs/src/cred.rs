@@ -1,0 +1,233 @@
+//! Credentials and user namespaces (`credentials(7)`, `user_namespaces(7)`).
+//!
+//! [`Uid`] and [`Gid`] are the kernel's own ids: those of the initial user namespace. What an application sees
+//! is translated by its [`UserNamespace`]. Credentials never change: a change makes new ones.
+
+use abi::process::{CapSet, Capability};
+use ksync::{RwLock, rank};
+use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+
+/// A user, by the initial namespace's number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Uid(pub u32);
+/// A group, by the initial namespace's number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Gid(pub u32);
+
+impl Uid {
+    /// The superuser of the initial namespace.
+    pub const ROOT: Uid = Uid(0);
+    /// What stands for ids that a namespace does not map.
+    pub const OVERFLOW: u32 = 65534;
+}
+impl Gid {
+    /// The superuser's group of the initial namespace.
+    pub const ROOT: Gid = Gid(0);
+    /// What stands for ids that a namespace does not map.
+    pub const OVERFLOW: u32 = 65534;
+}
+
+/// One line of `/proc/pid/uid_map`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdExtent {
+    /// First id inside.
+    pub inside: u32,
+    /// First id in the initial namespace.
+    pub kernel: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// Which ids of a namespace are which of the kernel's; empty until written.
+#[derive(Clone, Debug, Default)]
+pub struct IdMaps {
+    /// User ids.
+    pub uid: Vec<IdExtent>,
+    /// Group ids.
+    pub gid: Vec<IdExtent>,
+    /// `setgroups` was denied.
+    pub setgroups_denied: bool,
+}
+
+/// A user namespace: the scope of ids and capabilities.
+#[derive(Debug)]
+pub struct UserNamespace {
+    /// Its number in `/proc/pid/ns/user`.
+    pub id: u64,
+    /// The namespace that it was made in; none for the initial one.
+    pub parent: Option<Arc<UserNamespace>>,
+    /// Effective user of whoever made it: has all capabilities in it, seen from the parent.
+    pub owner: Uid,
+    /// And that one's group.
+    pub group: Gid,
+    /// How many namespaces are above it.
+    pub level: u32,
+    maps: RwLock<IdMaps>,
+}
+
+/// Numbers for namespaces of every kind, unique in the sandbox; they begin where Linux's do.
+pub fn next_namespace_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0xf000_0000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn to_kernel(map: &[IdExtent], inside: u32) -> Option<u32> {
+    map.iter().find_map(|e| inside.checked_sub(e.inside).filter(|d| *d < e.count).and_then(|d| e.kernel.checked_add(d)))
+}
+
+fn from_kernel(map: &[IdExtent], kernel: u32) -> Option<u32> {
+    map.iter().find_map(|e| kernel.checked_sub(e.kernel).filter(|d| *d < e.count).and_then(|d| e.inside.checked_add(d)))
+}
+
+impl UserNamespace {
+    /// The initial namespace: every id is itself.
+    pub fn initial() -> Arc<Self> {
+        let all = vec![IdExtent { inside: 0, kernel: 0, count: u32::MAX }];
+        let maps = IdMaps { uid: all.clone(), gid: all, setgroups_denied: false };
+        Arc::new(Self { id: next_namespace_id(), parent: None, owner: Uid::ROOT, group: Gid::ROOT, level: 0, maps: RwLock::new(rank::LEAF, maps) })
+    }
+
+    /// A namespace below `parent` with no ids mapped yet.
+    pub fn child(parent: &Arc<UserNamespace>, owner: Uid, group: Gid) -> Arc<Self> {
+        let denied = parent.maps.read().setgroups_denied;
+        let maps = IdMaps { setgroups_denied: denied, ..IdMaps::default() };
+        Arc::new(Self {
+            id: next_namespace_id(),
+            parent: Some(parent.clone()),
+            owner,
+            group,
+            level: parent.level + 1,
+            maps: RwLock::new(rank::LEAF, maps),
+        })
+    }
+
+    /// The maps, to be read (`/proc/pid/uid_map`).
+    pub fn maps(&self) -> IdMaps {
+        self.maps.read().clone()
+    }
+
+    /// Changes the maps; the caller has checked who may.
+    pub fn with_maps<R>(&self, change: impl FnOnce(&mut IdMaps) -> R) -> R {
+        change(&mut self.maps.write())
+    }
+
+    /// The user that `id` stands for in here.
+    pub fn uid(&self, id: u32) -> Option<Uid> {
+        to_kernel(&self.maps.read().uid, id).map(Uid)
+    }
+    /// The group that `id` stands for in here.
+    pub fn gid(&self, id: u32) -> Option<Gid> {
+        to_kernel(&self.maps.read().gid, id).map(Gid)
+    }
+    /// The number of `uid` in here, if it has one.
+    pub fn uid_inside(&self, uid: Uid) -> Option<u32> {
+        from_kernel(&self.maps.read().uid, uid.0)
+    }
+    /// The number of `gid` in here, if it has one.
+    pub fn gid_inside(&self, gid: Gid) -> Option<u32> {
+        from_kernel(&self.maps.read().gid, gid.0)
+    }
+    /// The number of `uid` in here as applications are shown it.
+    pub fn show_uid(&self, uid: Uid) -> u32 {
+        self.uid_inside(uid).unwrap_or(Uid::OVERFLOW)
+    }
+    /// The number of `gid` in here as applications are shown it.
+    pub fn show_gid(&self, gid: Gid) -> u32 {
+        self.gid_inside(gid).unwrap_or(Gid::OVERFLOW)
+    }
+    /// Whether `self` is `other` or below it.
+    pub fn is_within(&self, other: &UserNamespace) -> bool {
+        let mut at = self;
+        loop {
+            if at.id == other.id {
+                return true;
+            }
+            match &at.parent {
+                Some(parent) => at = parent,
+                None => return false,
+            }
+        }
+    }
+}
+
+/// Who a task acts as.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names are those of credentials(7) and capabilities(7)")]
+pub struct Credentials {
+    pub ruid: Uid,
+    pub euid: Uid,
+    pub suid: Uid,
+    pub fsuid: Uid,
+    pub rgid: Gid,
+    pub egid: Gid,
+    pub sgid: Gid,
+    pub fsgid: Gid,
+    /// Supplementary groups, in the order that they were set.
+    pub groups: Arc<[Gid]>,
+    pub permitted: CapSet,
+    pub effective: CapSet,
+    pub inheritable: CapSet,
+    pub bounding: CapSet,
+    pub ambient: CapSet,
+    pub securebits: u32,
+    pub no_new_privs: bool,
+    pub user_ns: Arc<UserNamespace>,
+}
+
+impl Credentials {
+    /// The superuser with every capability in `user_ns`.
+    pub fn root(user_ns: Arc<UserNamespace>) -> Arc<Self> {
+        Arc::new(Self {
+            ruid: Uid::ROOT,
+            euid: Uid::ROOT,
+            suid: Uid::ROOT,
+            fsuid: Uid::ROOT,
+            rgid: Gid::ROOT,
+            egid: Gid::ROOT,
+            sgid: Gid::ROOT,
+            fsgid: Gid::ROOT,
+            groups: Arc::new([]),
+            permitted: CapSet::full(),
+            effective: CapSet::full(),
+            inheritable: CapSet::empty(),
+            bounding: CapSet::full(),
+            ambient: CapSet::empty(),
+            securebits: 0,
+            no_new_privs: false,
+            user_ns,
+        })
+    }
+
+    /// Whether these credentials have `cap` towards things of `target` (`user_namespaces(7)`, "Capabilities").
+    pub fn has_cap_in(&self, target: &UserNamespace, cap: Capability) -> bool {
+        let mut at = target;
+        loop {
+            if at.id == self.user_ns.id {
+                return self.effective.contains(cap);
+            }
+            if at.level <= self.user_ns.level {
+                return false;
+            }
+            let Some(parent) = &at.parent else { return false };
+            if parent.id == self.user_ns.id && at.owner == self.euid {
+                return true;
+            }
+            at = parent;
+        }
+    }
+
+    /// Whether these credentials have `cap` in their own namespace.
+    pub fn has_cap(&self, cap: Capability) -> bool {
+        self.effective.contains(cap)
+    }
+
+    /// Whether they have `cap` towards an inode owned so (`capable_wrt_inode_uidgid`): its ids must be mapped here.
+    pub fn has_cap_over(&self, uid: Uid, gid: Gid, cap: Capability) -> bool {
+        self.effective.contains(cap) && self.user_ns.uid_inside(uid).is_some() && self.user_ns.gid_inside(gid).is_some()
+    }
+
+    /// Whether `gid` is the file system group or a supplementary one.
+    pub fn in_group(&self, gid: Gid) -> bool {
+        self.fsgid == gid || self.groups.contains(&gid)
+    }
+}

@@ -1,0 +1,5 @@
+//! `inotify(7)`.
+
+/// The watches on one inode.
+#[derive(Default)]
+pub struct WatchList {}
