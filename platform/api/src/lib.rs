@@ -34,6 +34,7 @@ bitflags::bitflags! {
 
 /// One change to an address space. Addresses, lengths and offsets are multiples of the page size.
 #[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "fields are named in the variants' text")]
 pub enum Change {
     /// Maps `len` bytes at `addr`, replacing what was there, shared, from the host file `fd` at `offset`.
     /// `fd` is a descriptor of the sentry (the memory file or a donated file) that lives across the call.
@@ -60,6 +61,7 @@ pub trait AddressSpace: Send + Sync {
 
 /// Why application code stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "fields are named in the variants' text")]
 pub enum Trap {
     /// A `syscall` instruction; number and arguments are in the registers, `rip` is behind it.
     Syscall,

@@ -132,7 +132,9 @@ impl Executor {
     /// A home for a new future: this worker, unless another has clearly less to do.
     pub fn place(&self) -> usize {
         let load = |w: &Arc<WorkerShared>| w.load.load(Ordering::Relaxed);
-        let Some((least, lowest)) = self.workers.iter().map(load).enumerate().min_by_key(|(_, l)| *l) else { return 0 };
+        let Some((least, lowest)) = self.workers.iter().map(load).enumerate().min_by_key(|(_, l)| *l) else {
+            return 0;
+        };
         match current_worker().and_then(|here| self.workers.get(here).map(|w| (here, load(w)))) {
             Some((here, mine)) if mine <= lowest + 1 => here,
             _ => least,
@@ -278,7 +280,11 @@ mod tests {
                         let mut registration = None;
                         std::future::poll_fn(|cx| {
                             registration = Some(state.1.register(Ready::OTHER, Arc::new(cx.waker().clone())));
-                            if state.0.load(Ordering::SeqCst) % 2 == me { Poll::Ready(()) } else { Poll::Pending }
+                            if state.0.load(Ordering::SeqCst) % 2 == me {
+                                Poll::Ready(())
+                            } else {
+                                Poll::Pending
+                            }
                         })
                         .await;
                         state.0.fetch_add(1, Ordering::SeqCst);

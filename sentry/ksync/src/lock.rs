@@ -17,7 +17,11 @@ mod held {
         HELD.with_borrow_mut(|held| {
             if let Some(worst) = held.iter().max_by_key(|h| h.order) {
                 let fine = rank.order > worst.order || (nested && rank.order == worst.order);
-                assert!(fine, "lock order: {} ({}) taken while holding {} ({})", rank.name, rank.order, worst.name, worst.order);
+                assert!(
+                    fine,
+                    "lock order: {} ({}) taken while holding {} ({})",
+                    rank.name, rank.order, worst.name, worst.order
+                );
             }
             held.push(rank);
         });
@@ -122,6 +126,12 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     }
 }
 impl<T: std::fmt::Debug + ?Sized> std::fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T: std::fmt::Debug + ?Sized> std::fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.inner.fmt(f)
     }

@@ -10,7 +10,10 @@
 use crate::{lock::Mutex, rank};
 use smallvec::SmallVec;
 use std::{
-    sync::{Arc, Weak, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Waker,
 };
 
@@ -97,7 +100,12 @@ impl Default for WaitQueue {
 impl WaitQueue {
     /// A queue with nobody in it.
     pub fn new() -> Self {
-        Self { inner: Arc::new(Inner { entries: Mutex::new(rank::WAIT_QUEUE, Entries::default()), count: AtomicUsize::new(0) }) }
+        Self {
+            inner: Arc::new(Inner {
+                entries: Mutex::new(rank::WAIT_QUEUE, Entries::default()),
+                count: AtomicUsize::new(0),
+            }),
+        }
     }
 
     /// Calls `listener` for each announcement that meets `interest` (or [`Ready::ALWAYS`]) until the registration is dropped.
@@ -166,7 +174,8 @@ impl Drop for Registration {
         if let Some(queue) = self.queue.upgrade() {
             let removed = {
                 let mut entries = queue.entries.lock();
-                let removed = entries.list.iter().position(|e| e.id == self.id).map(|at| entries.list.remove(at));
+                let removed =
+                    entries.list.iter().position(|e| e.id == self.id).map(|at| entries.list.remove(at));
                 queue.count.store(entries.list.len(), Ordering::SeqCst);
                 removed
             };

@@ -89,7 +89,8 @@ impl MemoryFile {
             return Err(Errno::EINVAL);
         }
         let mut alloc = self.alloc.lock();
-        let used = alloc.used_bytes.checked_add(len).filter(|u| *u <= self.limit_bytes).ok_or(Errno::ENOMEM)?;
+        let used =
+            alloc.used_bytes.checked_add(len).filter(|u| *u <= self.limit_bytes).ok_or(Errno::ENOMEM)?;
         let fit = alloc.free.iter().find(|(r, ())| r.end - r.start >= len).map(|(r, ())| r.start);
         let start = match fit {
             Some(start) => {
@@ -161,7 +162,12 @@ impl MemoryFile {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: a plain call on our descriptor; the mapping stays valid and reads zeros.
         let done = unsafe {
-            libc::fallocate(self.fd.as_raw_fd(), mode, range.start as libc::off_t, (range.end - range.start) as libc::off_t)
+            libc::fallocate(
+                self.fd.as_raw_fd(),
+                mode,
+                range.start as libc::off_t,
+                (range.end - range.start) as libc::off_t,
+            )
         };
         if done != 0 {
             // No hole: the pages must still not leak to their next owner.

@@ -5,7 +5,6 @@ use abi::Errno;
 use platform::Access;
 use smallvec::SmallVec;
 
-
 enum Place<'a> {
     User { mem: &'a dyn UserMemory, vecs: SmallVec<[(UserAddr, usize); 2]> },
     Bytes(&'a mut [u8]),
@@ -208,4 +207,3 @@ impl<'a> IoSrc<'a> {
         Ok(total)
     }
 }
-

@@ -78,7 +78,10 @@ impl<V: Split> RangeMap<V> {
     /// The ranges that touch `range`, whole (not clipped), in order.
     pub fn overlapping(&self, range: Range<u64>) -> impl Iterator<Item = (Range<u64>, &V)> {
         let first = self.get(range.start).map_or(range.start, |(r, _)| r.start);
-        self.map.range(first..range.end.max(first)).map(|(&s, (e, v))| (s..*e, v)).filter(move |(r, _)| r.end > range.start)
+        self.map
+            .range(first..range.end.max(first))
+            .map(|(&s, (e, v))| (s..*e, v))
+            .filter(move |(r, _)| r.end > range.start)
     }
 
     /// The parts of `range` that nothing covers, in order.

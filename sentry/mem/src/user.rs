@@ -107,11 +107,23 @@ pub trait UserMemory: Send + Sync {
     ///
     /// How many bytes were used. An error of a page (`EFAULT`; `ENOMEM`) or of `f` only if none was.
     /// `f` must not touch the address space itself.
-    fn with_pieces(&self, addr: UserAddr, len: usize, access: Access, f: &mut PieceFn<'_>) -> Result<usize, Errno>;
+    fn with_pieces(
+        &self,
+        addr: UserAddr,
+        len: usize,
+        access: Access,
+        f: &mut PieceFn<'_>,
+    ) -> Result<usize, Errno>;
 
     /// The same with the rights of a debugger (`/proc/pid/mem`, ptrace): may read what the application may not, and
     /// breaks private pages for writing.
-    fn with_pieces_forced(&self, addr: UserAddr, len: usize, access: Access, f: &mut PieceFn<'_>) -> Result<usize, Errno> {
+    fn with_pieces_forced(
+        &self,
+        addr: UserAddr,
+        len: usize,
+        access: Access,
+        f: &mut PieceFn<'_>,
+    ) -> Result<usize, Errno> {
         self.with_pieces(addr, len, access, f)
     }
 }
@@ -205,7 +217,10 @@ impl<M: UserMemory + ?Sized> UserMemoryExt for M {
             let mut at = 0;
             while at < piece.len() {
                 let n = (piece.len() - at).min(zeros.len());
-                piece.subslice(at, n).map_err(|_| Errno::EFAULT)?.copy_from(zeros.get(..n).unwrap_or_default());
+                piece
+                    .subslice(at, n)
+                    .map_err(|_| Errno::EFAULT)?
+                    .copy_from(zeros.get(..n).unwrap_or_default());
                 at += n;
             }
             Ok(at)

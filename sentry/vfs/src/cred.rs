@@ -5,7 +5,10 @@
 
 use abi::process::{CapSet, Capability};
 use ksync::{RwLock, rank};
-use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// A user, by the initial namespace's number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -72,11 +75,15 @@ pub fn next_namespace_id() -> u64 {
 }
 
 fn to_kernel(map: &[IdExtent], inside: u32) -> Option<u32> {
-    map.iter().find_map(|e| inside.checked_sub(e.inside).filter(|d| *d < e.count).and_then(|d| e.kernel.checked_add(d)))
+    map.iter().find_map(|e| {
+        inside.checked_sub(e.inside).filter(|d| *d < e.count).and_then(|d| e.kernel.checked_add(d))
+    })
 }
 
 fn from_kernel(map: &[IdExtent], kernel: u32) -> Option<u32> {
-    map.iter().find_map(|e| kernel.checked_sub(e.kernel).filter(|d| *d < e.count).and_then(|d| e.inside.checked_add(d)))
+    map.iter().find_map(|e| {
+        kernel.checked_sub(e.kernel).filter(|d| *d < e.count).and_then(|d| e.inside.checked_add(d))
+    })
 }
 
 impl UserNamespace {
@@ -84,7 +91,14 @@ impl UserNamespace {
     pub fn initial() -> Arc<Self> {
         let all = vec![IdExtent { inside: 0, kernel: 0, count: u32::MAX }];
         let maps = IdMaps { uid: all.clone(), gid: all, setgroups_denied: false };
-        Arc::new(Self { id: next_namespace_id(), parent: None, owner: Uid::ROOT, group: Gid::ROOT, level: 0, maps: RwLock::new(rank::LEAF, maps) })
+        Arc::new(Self {
+            id: next_namespace_id(),
+            parent: None,
+            owner: Uid::ROOT,
+            group: Gid::ROOT,
+            level: 0,
+            maps: RwLock::new(rank::LEAF, maps),
+        })
     }
 
     /// A namespace below `parent` with no ids mapped yet.
@@ -223,7 +237,9 @@ impl Credentials {
 
     /// Whether they have `cap` towards an inode owned so (`capable_wrt_inode_uidgid`): its ids must be mapped here.
     pub fn has_cap_over(&self, uid: Uid, gid: Gid, cap: Capability) -> bool {
-        self.effective.contains(cap) && self.user_ns.uid_inside(uid).is_some() && self.user_ns.gid_inside(gid).is_some()
+        self.effective.contains(cap)
+            && self.user_ns.uid_inside(uid).is_some()
+            && self.user_ns.gid_inside(gid).is_some()
     }
 
     /// Whether `gid` is the file system group or a supplementary one.

@@ -10,7 +10,10 @@ use abi::Errno;
 use ksync::{Mutex, rank};
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::{AtomicBool, AtomicU32, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
 };
 
 /// A name in the tree.
@@ -40,9 +43,17 @@ impl Dentry {
         Self::make(name.into(), None, Some(inode))
     }
 
-    pub(crate) fn make(name: Arc<[u8]>, parent: Option<Arc<Dentry>>, inode: Option<Arc<dyn Inode>>) -> Arc<Self> {
+    pub(crate) fn make(
+        name: Arc<[u8]>,
+        parent: Option<Arc<Dentry>>,
+        inode: Option<Arc<dyn Inode>>,
+    ) -> Arc<Self> {
         let state = State { name, parent, inode, children: HashMap::new() };
-        Arc::new(Self { state: Mutex::new(rank::DENTRY, state), mounts: AtomicU32::new(0), unlinked: AtomicBool::new(false) })
+        Arc::new(Self {
+            state: Mutex::new(rank::DENTRY, state),
+            mounts: AtomicU32::new(0),
+            unlinked: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn state(&self) -> &Mutex<State> {

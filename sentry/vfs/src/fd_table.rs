@@ -88,7 +88,13 @@ impl FdTable {
     }
 
     /// Puts `file` at `fd`, returning what was there (to be closed by the caller); `EBADF` from `limit` on.
-    pub fn put(&self, fd: Fd, file: Arc<File>, limit: u64, cloexec: bool) -> Result<Option<Arc<File>>, Errno> {
+    pub fn put(
+        &self,
+        fd: Fd,
+        file: Arc<File>,
+        limit: u64,
+        cloexec: bool,
+    ) -> Result<Option<Arc<File>>, Errno> {
         let at = fd.index()?;
         if at as u64 >= limit {
             return Err(Errno::EBADF);
@@ -130,7 +136,12 @@ impl FdTable {
     /// All open descriptors in order (`/proc/pid/fd`).
     pub fn list(&self) -> Vec<(Fd, Arc<File>)> {
         let table = self.0.lock();
-        table.slots.iter().enumerate().filter_map(|(at, s)| Some((Fd(at as i32), s.as_ref()?.file.clone()))).collect()
+        table
+            .slots
+            .iter()
+            .enumerate()
+            .filter_map(|(at, s)| Some((Fd(at as i32), s.as_ref()?.file.clone())))
+            .collect()
     }
 
     /// How many slots the table has (`FDSize`).

@@ -4,7 +4,13 @@ use crate::{Credentials, Inode, Path};
 use abi::{Errno, fcntl::OpenFlags, stat::FileType};
 use ksync::{Mutex, Ready, WaitQueue, rank};
 use mem::{IoDst, IoSrc, Mappable, UserMemory};
-use std::{any::Any, sync::{Arc, atomic::{AtomicU32, AtomicU64, Ordering}}};
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
 
 /// An entry as `getdents64(2)` gives it.
 #[derive(Clone, Debug)]
@@ -174,8 +180,13 @@ pub struct File {
 }
 
 /// Flags of open(2) that stay with the open file.
-const KEPT: OpenFlags =
-    OpenFlags::from_bits_retain(!(OpenFlags::CREAT.bits() | OpenFlags::EXCL.bits() | OpenFlags::NOCTTY.bits() | OpenFlags::TRUNC.bits() | OpenFlags::CLOEXEC.bits()));
+const KEPT: OpenFlags = OpenFlags::from_bits_retain(
+    !(OpenFlags::CREAT.bits()
+        | OpenFlags::EXCL.bits()
+        | OpenFlags::NOCTTY.bits()
+        | OpenFlags::TRUNC.bits()
+        | OpenFlags::CLOEXEC.bits()),
+);
 
 impl File {
     /// An open file at `path` with the access and status `flags`, opened by `cred`.

@@ -5,9 +5,16 @@
 //! Every method of a directory gets a single, non-empty component without `/`.
 
 use crate::{Attr, Credentials, File, FileOps, Gid, Path, SetAttr, Uid, locks::FileLocks};
-use abi::{Errno, fcntl::OpenFlags, stat::{FileType, Statfs}};
+use abi::{
+    Errno,
+    fcntl::OpenFlags,
+    stat::{FileType, Statfs},
+};
 use ksync::{Mutex, rank};
-use std::{any::Any, sync::{Arc, OnceLock, Weak, atomic::AtomicI32}};
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock, Weak, atomic::AtomicI32},
+};
 
 /// A mounted file system ("super block").
 pub trait FileSystem: Send + Sync {

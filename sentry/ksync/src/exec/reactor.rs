@@ -9,7 +9,10 @@ use nix::sys::{
 use std::{
     collections::HashMap,
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Weak, atomic::{AtomicBool, Ordering}},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 const STOP: u64 = 0;
@@ -40,9 +43,13 @@ impl Reactor {
             watches: Mutex::new(rank::EXECUTOR, Watches { next: FIRST_WATCH, queues: HashMap::new() }),
         });
         this.epoll.add(&this.stop_event, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
-        this.epoll.add(this.timers.fd(), EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, TIMERS))?;
+        this.epoll
+            .add(this.timers.fd(), EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, TIMERS))?;
         let on_thread = this.clone();
-        std::thread::Builder::new().name("reactor".into()).stack_size(256 << 10).spawn(move || on_thread.run())?;
+        std::thread::Builder::new()
+            .name("reactor".into())
+            .stack_size(256 << 10)
+            .spawn(move || on_thread.run())?;
         Ok(this)
     }
 
@@ -60,8 +67,16 @@ impl Reactor {
     /// Announces on `queue` whenever the readiness of `fd` changes, until the watch is dropped.
     ///
     /// `None` for descriptors that the host's epoll refuses because they are always ready (regular files).
-    pub fn watch(self: &Arc<Self>, fd: Arc<OwnedFd>, queue: Arc<WaitQueue>) -> Result<Option<HostWatch>, abi::Errno> {
-        let all = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLPRI | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
+    pub fn watch(
+        self: &Arc<Self>,
+        fd: Arc<OwnedFd>,
+        queue: Arc<WaitQueue>,
+    ) -> Result<Option<HostWatch>, abi::Errno> {
+        let all = EpollFlags::EPOLLIN
+            | EpollFlags::EPOLLOUT
+            | EpollFlags::EPOLLPRI
+            | EpollFlags::EPOLLRDHUP
+            | EpollFlags::EPOLLET;
         let token = {
             let mut watches = self.watches.lock();
             let token = watches.next;

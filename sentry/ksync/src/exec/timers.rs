@@ -9,7 +9,12 @@ use nix::sys::{
     time::TimeSpec,
     timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
 };
-use std::{collections::BTreeMap, os::fd::{AsFd, BorrowedFd}, sync::{Arc, Weak}, time::Duration};
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, BorrowedFd},
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// `CLOCK_MONOTONIC` of the host in nanoseconds.
 pub fn monotonic_ns() -> u64 {
