@@ -51,7 +51,9 @@ pub trait AddressSpace: Send + Sync {
     /// Makes the changes, in order. On an error the ranges named may hold anything that was there before,
     /// or nothing; never something else.
     ///
-    /// `ENOMEM` where the host has no room; other errors only for a broken stub, which is then killed.
+    /// `ENOMEM` where the host has no room; `EINVAL` for a range that is not page-aligned or not inside
+    /// [`Platform::user_range`]; for a donated file also what the host's `mmap` says of it (`EACCES`, `EPERM`, `ENODEV`).
+    /// `ESRCH` where the stub is gone; its contexts trap with [`Trap::Lost`].
     fn apply(&self, changes: &[Change]) -> Result<(), Errno>;
     /// Forgets every mapping (exec that reuses the space).
     fn clear(&self) -> Result<(), Errno>;
@@ -65,7 +67,9 @@ pub trait AddressSpace: Send + Sync {
 pub enum Trap {
     /// A `syscall` instruction; number and arguments are in the registers, `rip` is behind it.
     Syscall,
-    /// An access that the mappings do not allow.
+    /// An access that the mappings do not allow. `access` is the least that is known to be missing: `EXEC` for an
+    /// instruction fetch; `WRITE` where the page was readable; `READ` where nothing was mapped (the access may
+    /// turn out to be a store: map what is cheap, and a store then faults again as `WRITE`).
     Fault { addr: u64, access: Access },
     /// An exception other than a page fault, as the signal that Linux would send for it.
     Exception(Exception),
@@ -117,12 +121,27 @@ pub trait Context: Send {
 /// What a worker thread does between polls; see [`ksync::exec::Idle`].
 pub use ksync::exec::Idle as Worker;
 
+/// The vDSO that a platform puts into every address space.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vdso {
+    /// What `AT_SYSINFO_EHDR` is to say.
+    pub base: u64,
+    /// All of it, with the data that its code reads. Outside [`Platform::user_range`], always mapped, also after
+    /// [`AddressSpace::clear`]; [`AddressSpace::apply`] refuses to touch it.
+    pub range: (u64, u64),
+}
+
 /// A way of running application code.
 pub trait Platform: Send + Sync {
     /// `ptrace`, `systrap`, `kvm` or `fake`.
     fn name(&self) -> &'static str;
     /// The addresses an application may use: `[min, max)`, multiples of the page size.
     fn user_range(&self) -> (u64, u64);
+    /// The vDSO that every space has, where the platform can provide one. Calls that its code falls back to trap
+    /// like any other.
+    fn vdso(&self) -> Option<Vdso> {
+        None
+    }
     /// An empty address space.
     fn new_address_space(&self) -> Result<Arc<dyn AddressSpace>, Errno>;
     /// A context with initial floating point state.
