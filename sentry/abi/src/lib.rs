@@ -7,22 +7,27 @@
 //! Inside a flag type the common prefix of Linux's names is dropped (`O_CREAT` is `OpenFlags::CREAT`).
 //!
 //! **Absent on purpose:** any logic beyond taking values apart, and anything that depends on another crate of this
-//! workspace. Anything of one architecture alone says so.
+//! workspace. What belongs to one architecture is in [`arch`].
 
 #![forbid(unsafe_code)]
 
 mod pod;
 
+pub mod arch;
+pub mod elf;
 pub mod errno;
 pub mod fcntl;
+pub mod limits;
 pub mod mman;
 pub mod poll;
 pub mod signal;
 pub mod stat;
 pub mod time;
 
+pub use arch::sysno;
 pub use errno::Errno;
 pub use fcntl::{AccessMode, AtFlags, FdFlags, OpenFlags, Whence};
+pub use limits::{NAME_MAX, PAGE_SIZE, PATH_MAX};
 pub use mman::{MapFlags, Prot};
 pub use poll::PollEvents;
 pub use signal::{SigInfo, SigSet, Signal};

@@ -1,6 +1,6 @@
 //! Signals: numbers, sets, actions, `siginfo_t`, alternate stacks, `signalfd(2)`.
 //!
-//! The frames that signal delivery puts on a stack belong to one architecture: `crate::arch`.
+//! The frames that signal delivery puts on a stack belong to one architecture: [`crate::arch`].
 #![allow(missing_docs, reason = "the names are Linux's, documented in signal(7), sigaction(2)")]
 
 use crate::pod::{flags, pod};
