@@ -20,6 +20,7 @@ pub mod fcntl;
 pub mod limits;
 pub mod mman;
 pub mod poll;
+pub mod process;
 pub mod signal;
 pub mod stat;
 pub mod time;
@@ -30,6 +31,9 @@ pub use fcntl::{AccessMode, AtFlags, FdFlags, OpenFlags, Whence};
 pub use limits::{NAME_MAX, PAGE_SIZE, PATH_MAX};
 pub use mman::{MapFlags, Prot};
 pub use poll::PollEvents;
+pub use process::{
+    Cap, CapSet, CloneFlags, Resource, Rlimit, Rusage, WaitStatus, cap, futex, mount, ptrace, sched, seccomp,
+};
 pub use signal::{SigInfo, SigSet, Signal};
 pub use stat::{AccessMask, FileType, Mode, Stat, Statfs, Statx};
 pub use time::{Timespec, Timeval};
