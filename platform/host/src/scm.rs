@@ -116,6 +116,22 @@ fn take_rights(msg: &libc::msghdr) -> Vec<OwnedFd> {
     fds
 }
 
+/// The user id of a connected peer, as this process's user namespace shows it (`SO_PEERCRED`).
+pub fn peer_uid(sock: BorrowedFd<'_>) -> io::Result<u32> {
+    Ok(nix::sys::socket::getsockopt(&sock, nix::sys::socket::sockopt::PeerCredentials)?.uid())
+}
+
+/// Waits for data without taking it; 0 means that the peer hung up (or reading was shut down).
+pub fn peek(sock: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut byte = [0];
+    loop {
+        match nix::sys::socket::recv(sock.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            other => return other.map_err(io::Error::from),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
