@@ -1,1 +1,26 @@
-//! kernel: see ARCHITECTURE.md.
+//! The kernel proper: tasks and what they share.
+//!
+//! [`Kernel`] is one sandbox' kernel. A [`Task`] is an application thread: a future ([`task::run`]) that switches to
+//! application code, answers its traps and delivers its signals. A [`ThreadGroup`] is a process. [`tree::ProcessTree`]
+//! is who is whose parent, group and session, behind one lock. [`pid`] owns pid namespaces; [`signal`], [`futex`],
+//! [`time`], [`ipc`], [`tty`] and [`loader`] what their names say.
+//!
+//! **Lock order:** [`ksync::rank`]: tree, then a thread group, then a task, then everything of the VFS and mm.
+//! **Invariant:** nothing holds a lock across `.await`; a task sleeps only in [`Task::block_on`] and its kin.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod kernel;
+pub mod limits;
+pub mod namespaces;
+pub mod pid;
+pub mod signal;
+pub mod task;
+pub mod thread_group;
+pub mod tree;
+
+pub use error::{Restart, SysError, SysResult};
+pub use kernel::{Kernel, SyscallTable};
+pub use task::{Task, current};
+pub use thread_group::ThreadGroup;

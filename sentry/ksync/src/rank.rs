@@ -30,6 +30,8 @@ ranks! {
     THREAD_GROUP = 320;
     /// Per task: signal mask, credentials slot, registers and the like.
     TASK = 340;
+    /// Per task: pending signals, mask, alternate stack.
+    TASK_SIGNALS = 330;
     /// Mount table of a namespace.
     MOUNTS = 400;
     /// Renames across directories of one file system.
@@ -58,6 +60,8 @@ ranks! {
     MAPPABLE = 620;
     /// The memory file's allocator.
     MEMORY_FILE = 640;
+    /// A task's context on the platform, held while it is polled.
+    CONTEXT = 650;
     /// A platform's tables.
     PLATFORM = 660;
     /// Sockets: tables of bound addresses.

@@ -1,0 +1,103 @@
+//! One sandbox' kernel: what all of its tasks share.
+
+use crate::{
+    SysResult, Task,
+    namespaces::Namespaces,
+    pid::PidNamespace,
+    tree::ProcessTree,
+};
+use ksync::{Mutex, exec::Executor, rank};
+use mem::MemoryFile;
+use platform::Platform;
+use std::{future::Future, pin::Pin, sync::{Arc, OnceLock}};
+use vfs::{UserNamespace, Vfs};
+
+/// A future that a table of system calls returns for calls that may sleep.
+pub type SyscallFuture<'a> = Pin<Box<dyn Future<Output = SysResult> + Send + 'a>>;
+
+/// How one system call is answered.
+pub enum SyscallStart<'a> {
+    /// It was answered without sleeping.
+    Done(SysResult),
+    /// It may sleep.
+    Later(SyscallFuture<'a>),
+}
+
+/// The table of system calls, which lives in a crate above this one.
+pub trait SyscallTable: Send + Sync {
+    /// Starts call `nr` of `task`. Unknown numbers are `ENOSYS`, and counted.
+    fn start<'a>(&self, task: &'a Arc<Task>, nr: u64, args: [u64; 6]) -> SyscallStart<'a>;
+}
+
+/// What the kernel is made of; filled in by `boot`.
+pub struct KernelConfig {
+    /// Polls every task.
+    pub executor: Arc<Executor>,
+    /// Runs application code.
+    pub platform: Arc<dyn Platform>,
+    /// All application memory.
+    pub memory: Arc<MemoryFile>,
+    /// The virtual file system.
+    pub vfs: Arc<Vfs>,
+    /// The system calls.
+    pub syscalls: Arc<dyn SyscallTable>,
+    /// CPUs that applications see.
+    pub cpus: usize,
+    /// Memory that applications see, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// One sandbox' kernel.
+pub struct Kernel {
+    /// Polls every task.
+    pub executor: Arc<Executor>,
+    /// Runs application code.
+    pub platform: Arc<dyn Platform>,
+    /// All application memory.
+    pub memory: Arc<MemoryFile>,
+    /// The virtual file system.
+    pub vfs: Arc<Vfs>,
+    /// The system calls.
+    pub syscalls: Arc<dyn SyscallTable>,
+    /// CPUs that applications see.
+    pub cpus: usize,
+    /// Memory that applications see, in bytes.
+    pub memory_bytes: u64,
+    /// Processes, their parents, groups and sessions.
+    pub tree: Mutex<ProcessTree>,
+    /// The initial user namespace.
+    pub root_user_ns: Arc<UserNamespace>,
+    /// The initial pid namespace.
+    pub root_pid_ns: Arc<PidNamespace>,
+    /// The initial namespaces of the other kinds, once there is a root file system.
+    pub root_namespaces: OnceLock<Arc<Namespaces>>,
+    /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
+    pub boot_ns: u64,
+}
+
+impl Kernel {
+    /// A kernel with no task.
+    pub fn new(config: KernelConfig) -> Arc<Self> {
+        let KernelConfig { executor, platform, memory, vfs, syscalls, cpus, memory_bytes } = config;
+        let root_user_ns = UserNamespace::initial();
+        Arc::new(Self {
+            executor,
+            platform,
+            memory,
+            vfs,
+            syscalls,
+            cpus,
+            memory_bytes,
+            tree: Mutex::new(rank::TASK_TREE, ProcessTree::default()),
+            root_pid_ns: PidNamespace::initial(root_user_ns.clone()),
+            root_user_ns,
+            root_namespaces: OnceLock::new(),
+            boot_ns: ksync::exec::monotonic_ns(),
+        })
+    }
+
+    /// `CLOCK_MONOTONIC` as applications see it, in nanoseconds.
+    pub fn monotonic_ns(&self) -> u64 {
+        ksync::exec::monotonic_ns()
+    }
+}

@@ -1,0 +1,30 @@
+//! Resource limits (`getrlimit(2)`), one set a thread group.
+
+use abi::process::{Resource, Rlimit};
+
+/// The limits of a process.
+#[derive(Clone, Debug)]
+pub struct Limits([Rlimit; 16]);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self(std::array::from_fn(|i| Resource::from_number(i as i32).map_or(Rlimit::UNLIMITED, Resource::default_limit)))
+    }
+}
+
+impl Limits {
+    /// The limit of `resource`.
+    pub fn get(&self, resource: Resource) -> Rlimit {
+        self.0.get(resource as usize).copied().unwrap_or(Rlimit::UNLIMITED)
+    }
+    /// The soft limit of `resource`.
+    pub fn soft(&self, resource: Resource) -> u64 {
+        self.get(resource).soft
+    }
+    /// Replaces the limit of `resource`; the caller has checked who may.
+    pub fn set(&mut self, resource: Resource, limit: Rlimit) {
+        if let Some(slot) = self.0.get_mut(resource as usize) {
+            *slot = limit;
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Tasks: application threads.
+//!
+//! [`Task`] is the thread's data; [`run`] its future; [`block`] how it sleeps; [`current`] how code that
+//! is far from a system call (a terminal, `/proc/self`) finds out on whose behalf it runs.
+
+mod block;
+mod current;
+pub mod run;
+
+pub use block::{Deadline, Wait};
+pub use current::current;
+
+use crate::{Kernel, ThreadGroup, namespaces::Namespaces, pid::Pid, signal::TaskSignals};
+use abi::Errno;
+use ksync::{Mutex, rank};
+use mm::AddressSpace;
+use platform::{Context, Interrupt, Regs};
+use std::{
+    sync::{Arc, atomic::{AtomicBool, AtomicU64, Ordering}},
+    task::Waker,
+};
+use vfs::{Credentials, Fd, FdTable, File, FsContext};
+
+/// What a task refers to and may exchange for another.
+pub struct TaskState {
+    /// Who it acts as.
+    pub cred: Arc<Credentials>,
+    /// Its memory; none once it has ended.
+    pub mm: Option<Arc<AddressSpace>>,
+    /// Its descriptors; none once it has ended.
+    pub fds: Option<Arc<FdTable>>,
+    /// Root, working directory, umask.
+    pub fs: Arc<FsContext>,
+    /// Its namespaces.
+    pub ns: Arc<Namespaces>,
+    /// `prctl(PR_SET_NAME)`: at most 15 bytes.
+    pub comm: Vec<u8>,
+    /// `set_tid_address(2)`: cleared and woken when the thread ends.
+    pub clear_child_tid: u64,
+    /// `set_robust_list(2)`.
+    pub robust_list: u64,
+    /// `rseq(2)`: address and signature; 0 for none.
+    pub rseq: (u64, u32),
+    /// `prctl(PR_SET_PDEATHSIG)`; 0 for none.
+    pub parent_death_signal: i32,
+    /// Called by `restart_syscall(2)`: the rest of a sleep that a signal without handler interrupted.
+    pub restart_block: Option<RestartBlock>,
+}
+
+/// A sleep to be gone on with.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "arguments of the calls")]
+pub enum RestartBlock {
+    /// `nanosleep` and `clock_nanosleep` to an absolute monotonic deadline; `rem` gets what is left.
+    Sleep { deadline_ns: u64, rem: u64 },
+    /// `poll` to an absolute monotonic deadline.
+    Poll { fds: u64, count: u32, deadline_ns: Option<u64> },
+    /// `futex` wait to an absolute monotonic deadline.
+    Futex { addr: u64, value: u32, deadline_ns: u64, bitset: u32, private: bool },
+}
+
+/// An application thread.
+pub struct Task {
+    /// The kernel.
+    pub kernel: Arc<Kernel>,
+    /// Its number.
+    pub pid: Arc<Pid>,
+    /// Its process.
+    pub group: Arc<ThreadGroup>,
+    /// What it refers to.
+    pub state: Mutex<TaskState>,
+    /// Private pending signals, mask, alternate stack.
+    pub signals: Mutex<TaskSignals>,
+    /// Registers, while the kernel has control.
+    pub regs: Mutex<Regs>,
+    /// Its context on the platform; none before its first run and after its end.
+    pub context: Mutex<Option<Box<dyn Context>>>,
+    /// Cuts its application code short.
+    interrupt: Mutex<Option<Arc<dyn Interrupt>>>,
+    /// Something is to be done before application code runs again: signals, stop, exit. See [`Self::set_work`].
+    work: AtomicBool,
+    /// Woken by [`Self::set_work`] while the task sleeps.
+    sleeper: Mutex<Option<Waker>>,
+    /// It has ended.
+    pub dead: AtomicBool,
+    /// CPU time of application code, in nanoseconds.
+    pub user_ns: AtomicU64,
+    /// CPU time of the kernel on its behalf, in nanoseconds.
+    pub system_ns: AtomicU64,
+    /// The worker that polls it.
+    pub home: usize,
+}
+
+impl Task {
+    /// A thread of `group` that has not run yet.
+    pub fn new(group: Arc<ThreadGroup>, pid: Arc<Pid>, state: TaskState, signals: TaskSignals, regs: Regs) -> Arc<Self> {
+        let kernel = group.kernel.clone();
+        let home = kernel.executor.place();
+        Arc::new(Self {
+            kernel,
+            pid,
+            group,
+            state: Mutex::new(rank::TASK, state),
+            signals: Mutex::new(rank::TASK_SIGNALS, signals),
+            regs: Mutex::new(rank::LEAF, regs),
+            context: Mutex::new(rank::CONTEXT, None),
+            interrupt: Mutex::new(rank::LEAF, None),
+            work: AtomicBool::new(false),
+            sleeper: Mutex::new(rank::LEAF, None),
+            dead: AtomicBool::new(false),
+            user_ns: AtomicU64::new(0),
+            system_ns: AtomicU64::new(0),
+            home,
+        })
+    }
+
+    /// Its number in the initial pid namespace.
+    pub fn tid(&self) -> u32 {
+        self.pid.root()
+    }
+
+    /// Whether it is the leader of its process.
+    pub fn is_leader(&self) -> bool {
+        Arc::ptr_eq(&self.pid, &self.group.pid)
+    }
+
+    /// Who it acts as.
+    pub fn cred(&self) -> Arc<Credentials> {
+        self.state.lock().cred.clone()
+    }
+
+    /// Its memory; `ESRCH` once it has ended.
+    pub fn mm(&self) -> Result<Arc<AddressSpace>, Errno> {
+        self.state.lock().mm.clone().ok_or(Errno::ESRCH)
+    }
+
+    /// Its descriptors; `ESRCH` once it has ended.
+    pub fn fds(&self) -> Result<Arc<FdTable>, Errno> {
+        self.state.lock().fds.clone().ok_or(Errno::ESRCH)
+    }
+
+    /// The open file `fd`; `EBADF`.
+    pub fn file(&self, fd: Fd) -> Result<Arc<File>, Errno> {
+        self.fds()?.get(fd)
+    }
+
+    /// Its root, working directory and umask.
+    pub fn fs(&self) -> Arc<FsContext> {
+        self.state.lock().fs.clone()
+    }
+
+    /// Its namespaces.
+    pub fn namespaces(&self) -> Arc<Namespaces> {
+        self.state.lock().ns.clone()
+    }
+
+    /// Makes it look, before application code runs again and at once if it sleeps or runs, for signals and the like.
+    pub fn set_work(&self) {
+        self.work.store(true, Ordering::SeqCst);
+        let interrupt = self.interrupt.lock().clone();
+        if let Some(interrupt) = interrupt {
+            interrupt.interrupt();
+        }
+        let sleeper = self.sleeper.lock().take();
+        if let Some(waker) = sleeper {
+            waker.wake();
+        }
+    }
+
+    /// Whether [`set_work`](Self::set_work) was called since the task last looked.
+    pub fn has_work(&self) -> bool {
+        self.work.load(Ordering::SeqCst)
+    }
+}

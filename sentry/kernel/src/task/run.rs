@@ -1,0 +1,136 @@
+//! The life of a task: application code, trap, answer, signals, and again.
+
+use super::{Task, current::AsCurrent};
+use crate::{Restart, SysError, SysResult, kernel::SyscallStart};
+use abi::{Errno, SigInfo, Signal};
+use platform::Trap;
+use std::{
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+};
+
+/// What the task does next.
+pub enum Next {
+    /// Application code.
+    Resume,
+    /// Nothing any more.
+    Exit,
+}
+
+impl Task {
+    /// Makes the task's future runnable on its home worker.
+    pub fn start(self: &Arc<Self>) {
+        let future = AsCurrent { task: self.clone(), future: Box::pin(run(self.clone())) };
+        self.kernel.executor.spawn_on(self.home, future);
+    }
+
+    /// Runs application code until it traps.
+    async fn switch(&self) -> Trap {
+        let Ok(mm) = self.mm() else { return Trap::Lost };
+        let space = mm.platform_space();
+        poll_fn(|cx| {
+            let mut context = self.context.lock();
+            let Some(context) = context.as_mut() else { return Poll::Ready(Trap::Lost) };
+            let mut regs = *self.regs.lock();
+            let trap = context.poll_switch(cx, &space, &mut regs);
+            if trap.is_ready() {
+                *self.regs.lock() = regs;
+            }
+            trap
+        })
+        .await
+    }
+
+    /// Answers the system call that the registers hold.
+    async fn answer_syscall(self: &Arc<Self>) -> SysResult {
+        let (nr, args) = {
+            let regs = self.regs.lock();
+            (regs.orig_rax, regs.syscall_args())
+        };
+        match self.kernel.syscalls.start(self, nr, args) {
+            SyscallStart::Done(result) => result,
+            SyscallStart::Later(future) => future.await,
+        }
+    }
+}
+
+async fn run(task: Arc<Task>) {
+    match task.kernel.platform.new_context() {
+        Ok(context) => {
+            *task.interrupt.lock() = Some(context.interrupter());
+            let mut slot = task.context.lock();
+            *slot = Some(context);
+        }
+        Err(e) => {
+            log::error!("task {}: no context: {e}", task.tid());
+            task.kill_group(Signal::SIGKILL);
+        }
+    }
+    task.prepare_first_run();
+    loop {
+        let mut interrupted = None;
+        if !task.has_work() {
+            task.kernel.executor.add_load(task.home, 1);
+            let started = task.kernel.monotonic_ns();
+            let trap = task.switch().await;
+            let trapped = task.kernel.monotonic_ns();
+            task.user_ns.fetch_add(trapped.saturating_sub(started), Ordering::Relaxed);
+            task.kernel.executor.add_load(task.home, -1);
+            match trap {
+                Trap::Syscall => interrupted = finish_syscall(&task, task.clone().answer_syscall().await),
+                Trap::Fault { addr, access } => task.handle_fault(addr, access),
+                Trap::Exception(e) => {
+                    let signal = Signal::new(e.signo).unwrap_or(Signal::SIGSEGV);
+                    task.force_signal(SigInfo::fault(signal, e.code, e.addr));
+                }
+                Trap::Interrupted => {}
+                Trap::Lost => task.kill_group(Signal::SIGKILL),
+            }
+            let left = task.kernel.monotonic_ns();
+            task.system_ns.fetch_add(left.saturating_sub(trapped), Ordering::Relaxed);
+        }
+        if (task.has_work() || interrupted.is_some())
+            && let Next::Exit = task.do_work(interrupted).await
+        {
+            break;
+        }
+    }
+    task.finish().await;
+}
+
+/// Puts the result of a system call where the application finds it; an interruption is for signal delivery.
+fn finish_syscall(task: &Arc<Task>, result: SysResult) -> Option<Restart> {
+    let value = match result {
+        Ok(value) => value,
+        Err(SysError::Errno(e)) => (-i64::from(e.code())) as u64,
+        Err(SysError::Interrupted(restart)) => {
+            task.set_work();
+            return Some(restart);
+        }
+    };
+    if !task.take_registers_replaced() {
+        task.regs.lock().rax = value;
+    }
+    None
+}
+
+impl Task {
+    /// Makes the page of a fault present, or turns it into a signal.
+    fn handle_fault(self: &Arc<Self>, addr: u64, access: platform::Access) {
+        let fault = match self.mm() {
+            Ok(mm) => mm.handle_fault(addr, access),
+            Err(_) => return,
+        };
+        match fault {
+            Ok(()) => {}
+            Err(mm::FaultError::Segv { mapped }) => {
+                let code = if mapped { abi::signal::SEGV_ACCERR } else { abi::signal::SEGV_MAPERR };
+                self.force_signal(SigInfo::fault(Signal::SIGSEGV, code, addr));
+            }
+            Err(mm::FaultError::Bus) => self.force_signal(SigInfo::fault(Signal::SIGBUS, abi::signal::BUS_ADRERR, addr)),
+            Err(mm::FaultError::OutOfMemory) => self.kill_group(Signal::SIGKILL),
+        }
+    }
+
+}

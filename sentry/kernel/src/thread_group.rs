@@ -1,0 +1,62 @@
+//! Thread groups: processes.
+
+use crate::{Kernel, limits::Limits, pid::Pid, signal::GroupSignals, tree::ExitStatus};
+use ksync::{Mutex, WaitQueue, rank};
+use std::sync::{Arc, atomic::{AtomicBool, AtomicU64}};
+
+/// A process: what all of its threads share whatever their clone flags were.
+pub struct ThreadGroup {
+    /// The kernel.
+    pub kernel: Arc<Kernel>,
+    /// Its number: the leader's.
+    pub pid: Arc<Pid>,
+    /// Shared pending signals, actions, stop state.
+    pub signals: Mutex<GroupSignals>,
+    /// Resource limits.
+    pub limits: Mutex<Limits>,
+    /// Set by `exit_group`, a fatal signal or exec by another thread: what every thread is to end with.
+    pub exiting: Mutex<Option<ExitStatus>>,
+    /// Announces changes of the state of children and threads: exits, stops, continues.
+    pub child_events: WaitQueue,
+    /// Announced when the process has ended (pidfd) and when its exec has released a vfork parent.
+    pub exited: WaitQueue,
+    /// Has `execve`d a program with set-id bits or the like: not to be looked into.
+    pub undumpable: AtomicBool,
+    /// CPU time of threads that have ended, in nanoseconds: user and system.
+    pub past_user_ns: AtomicU64,
+    /// As above.
+    pub past_system_ns: AtomicU64,
+    /// CPU time of children that were waited for.
+    pub children_user_ns: AtomicU64,
+    /// As above.
+    pub children_system_ns: AtomicU64,
+    /// `CLOCK_MONOTONIC` at its start.
+    pub start_ns: u64,
+}
+
+impl ThreadGroup {
+    /// A process without threads.
+    pub fn new(kernel: Arc<Kernel>, pid: Arc<Pid>, signals: GroupSignals, limits: Limits) -> Arc<Self> {
+        let start_ns = kernel.monotonic_ns();
+        Arc::new(Self {
+            kernel,
+            pid,
+            signals: Mutex::new(rank::THREAD_GROUP, signals),
+            limits: Mutex::new(rank::LEAF, limits),
+            exiting: Mutex::new(rank::LEAF, None),
+            child_events: WaitQueue::new(),
+            exited: WaitQueue::new(),
+            undumpable: AtomicBool::new(false),
+            past_user_ns: AtomicU64::new(0),
+            past_system_ns: AtomicU64::new(0),
+            children_user_ns: AtomicU64::new(0),
+            children_system_ns: AtomicU64::new(0),
+            start_ns,
+        })
+    }
+
+    /// Its number in the initial pid namespace.
+    pub fn tgid(&self) -> u32 {
+        self.pid.root()
+    }
+}

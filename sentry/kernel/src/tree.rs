@@ -1,0 +1,101 @@
+//! The process tree: parents and children, threads, process groups and sessions, behind one lock.
+//!
+//! Everything is keyed by numbers of the initial pid namespace. A process stays here as a zombie until it is
+//! waited for. **Lock order:** [`rank::TASK_TREE`](ksync::rank::TASK_TREE) (the lock is [`Kernel::tree`](crate::Kernel::tree)).
+
+use crate::{Task, ThreadGroup, pid::Pid};
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// How a process or thread ended, as `wait(2)` encodes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExitStatus {
+    /// `exit(2)` with this code.
+    Code(u8),
+    /// Killed by this signal.
+    Signal {
+        /// Number of the signal.
+        signo: i32,
+        /// Whether a dump would have been written (the bit is set where Linux would set it).
+        core: bool,
+    },
+}
+
+impl ExitStatus {
+    /// The status word of `wait4(2)`.
+    pub fn wait_status(self) -> i32 {
+        match self {
+            ExitStatus::Code(code) => i32::from(code) << 8,
+            ExitStatus::Signal { signo, core } => signo | if core { 0x80 } else { 0 },
+        }
+    }
+}
+
+/// A process in the tree.
+pub struct Node {
+    /// The process.
+    pub group: Arc<ThreadGroup>,
+    /// Its parent; 0 for the first process.
+    pub parent: u32,
+    /// Children, dead or alive.
+    pub children: BTreeSet<u32>,
+    /// Threads that have not ended; the leader stays until the process is a zombie.
+    pub threads: BTreeMap<u32, Arc<Task>>,
+    /// Its process group.
+    pub pgid: u32,
+    /// Its session.
+    pub sid: u32,
+    /// Set once all threads have ended.
+    pub zombie: Option<ExitStatus>,
+    /// It has called `execve` since it was forked (`setpgid` by the parent is refused then).
+    pub has_execed: bool,
+    /// What the parent is sent when it ends (0: nothing).
+    pub exit_signal: i32,
+    /// Adopts orphans below it (`PR_SET_CHILD_SUBREAPER`).
+    pub is_subreaper: bool,
+}
+
+/// A session (`setsid(2)`).
+#[derive(Default)]
+pub struct Session {
+    /// Its controlling terminal, to be downcast by [`tty`](crate).
+    pub terminal: Option<Arc<dyn Any + Send + Sync>>,
+    /// Process groups in it.
+    pub groups: BTreeSet<u32>,
+}
+
+/// All processes.
+#[derive(Default)]
+pub struct ProcessTree {
+    /// By thread group id.
+    pub nodes: BTreeMap<u32, Node>,
+    /// Members of each process group.
+    pub groups: BTreeMap<u32, BTreeSet<u32>>,
+    /// By the leader's id.
+    pub sessions: BTreeMap<u32, Session>,
+    /// Numbers in use as process, thread, group or session id, kept so that none is handed out again meanwhile.
+    pub pids: BTreeMap<u32, Arc<Pid>>,
+}
+
+impl ProcessTree {
+    /// The process `tgid`.
+    pub fn group(&self, tgid: u32) -> Option<&Arc<ThreadGroup>> {
+        self.nodes.get(&tgid).map(|n| &n.group)
+    }
+
+    /// The thread `tid` of any process.
+    pub fn task(&self, tid: u32) -> Option<Arc<Task>> {
+        if let Some(task) = self.nodes.get(&tid).and_then(|n| n.threads.get(&tid)) {
+            return Some(task.clone());
+        }
+        self.nodes.values().find_map(|n| n.threads.get(&tid).cloned())
+    }
+
+    /// The processes of process group `pgid`.
+    pub fn members(&self, pgid: u32) -> Vec<Arc<ThreadGroup>> {
+        self.groups.get(&pgid).into_iter().flatten().filter_map(|tgid| self.group(*tgid).cloned()).collect()
+    }
+}
