@@ -1,15 +1,14 @@
 //! One sandbox' kernel: what all of its tasks share.
 
-use crate::{
-    SysResult, Task,
-    namespaces::Namespaces,
-    pid::PidNamespace,
-    tree::ProcessTree,
-};
+use crate::{SysResult, Task, namespaces::Namespaces, pid::PidNamespace, tree::ProcessTree};
 use ksync::{Mutex, exec::Executor, rank};
 use mem::MemoryFile;
 use platform::Platform;
-use std::{future::Future, pin::Pin, sync::{Arc, OnceLock}};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 use vfs::{UserNamespace, Vfs};
 
 /// A future that a table of system calls returns for calls that may sleep.

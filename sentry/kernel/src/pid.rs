@@ -10,7 +10,10 @@ use ksync::{Mutex, rank};
 use smallvec::SmallVec;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Weak, atomic::{AtomicBool, AtomicU32, Ordering}},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
 };
 use vfs::{UserNamespace, cred::next_namespace_id};
 

@@ -2,7 +2,10 @@
 
 use crate::{Kernel, limits::Limits, pid::Pid, signal::GroupSignals, tree::ExitStatus};
 use ksync::{Mutex, WaitQueue, rank};
-use std::sync::{Arc, atomic::{AtomicBool, AtomicU64}};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
 
 /// A process: what all of its threads share whatever their clone flags were.
 pub struct ThreadGroup {

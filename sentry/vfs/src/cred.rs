@@ -3,7 +3,7 @@
 //! [`Uid`] and [`Gid`] are the kernel's own ids: those of the initial user namespace. What an application sees
 //! is translated by its [`UserNamespace`]. Credentials never change: a change makes new ones.
 
-use abi::process::{CapSet, Capability};
+use abi::process::{Cap, CapSet};
 use ksync::{RwLock, rank};
 use std::sync::{
     Arc,
@@ -201,11 +201,11 @@ impl Credentials {
             sgid: Gid::ROOT,
             fsgid: Gid::ROOT,
             groups: Arc::new([]),
-            permitted: CapSet::full(),
-            effective: CapSet::full(),
-            inheritable: CapSet::empty(),
-            bounding: CapSet::full(),
-            ambient: CapSet::empty(),
+            permitted: CapSet::FULL,
+            effective: CapSet::FULL,
+            inheritable: CapSet::EMPTY,
+            bounding: CapSet::FULL,
+            ambient: CapSet::EMPTY,
             securebits: 0,
             no_new_privs: false,
             user_ns,
@@ -213,7 +213,7 @@ impl Credentials {
     }
 
     /// Whether these credentials have `cap` towards things of `target` (`user_namespaces(7)`, "Capabilities").
-    pub fn has_cap_in(&self, target: &UserNamespace, cap: Capability) -> bool {
+    pub fn has_cap_in(&self, target: &UserNamespace, cap: Cap) -> bool {
         let mut at = target;
         loop {
             if at.id == self.user_ns.id {
@@ -231,12 +231,12 @@ impl Credentials {
     }
 
     /// Whether these credentials have `cap` in their own namespace.
-    pub fn has_cap(&self, cap: Capability) -> bool {
+    pub fn has_cap(&self, cap: Cap) -> bool {
         self.effective.contains(cap)
     }
 
     /// Whether they have `cap` towards an inode owned so (`capable_wrt_inode_uidgid`): its ids must be mapped here.
-    pub fn has_cap_over(&self, uid: Uid, gid: Gid, cap: Capability) -> bool {
+    pub fn has_cap_over(&self, uid: Uid, gid: Gid, cap: Cap) -> bool {
         self.effective.contains(cap)
             && self.user_ns.uid_inside(uid).is_some()
             && self.user_ns.gid_inside(gid).is_some()

@@ -29,3 +29,8 @@ pub use fd_table::{Fd, FdTable};
 pub use file::{DirEntry, DirSink, File, FileOps};
 pub use inode::{FileSystem, Inode, InodeCommon, LinkTarget, NewKind, NewNode, OpenRequest};
 pub use mount::{Mount, MountNamespace};
+
+/// Placeholder that the real one replaces.
+pub struct Vfs;
+/// Placeholder that the real one replaces.
+pub struct FsContext;

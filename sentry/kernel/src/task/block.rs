@@ -50,7 +50,11 @@ impl Task {
     ///
     /// Ends with [`SysError::Interrupted`] ([`Restart::IfAsked`]; see [`SysError::restart_as`]) if a signal comes
     /// first, and with `ETIMEDOUT` at the deadline. Descriptors with `O_NONBLOCK` are the caller's business.
-    pub async fn block_on<T>(&self, wait: Wait<'_>, mut attempt: impl FnMut() -> Result<T, Errno>) -> SysResult<T> {
+    pub async fn block_on<T>(
+        &self,
+        wait: Wait<'_>,
+        mut attempt: impl FnMut() -> Result<T, Errno>,
+    ) -> SysResult<T> {
         match attempt() {
             Err(Errno::EAGAIN) => {}
             done => return done.map_err(SysError::from),

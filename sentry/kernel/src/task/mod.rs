@@ -16,7 +16,10 @@ use ksync::{Mutex, rank};
 use mm::AddressSpace;
 use platform::{Context, Interrupt, Regs};
 use std::{
-    sync::{Arc, atomic::{AtomicBool, AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::Waker,
 };
 use vfs::{Credentials, Fd, FdTable, File, FsContext};
@@ -93,7 +96,13 @@ pub struct Task {
 
 impl Task {
     /// A thread of `group` that has not run yet.
-    pub fn new(group: Arc<ThreadGroup>, pid: Arc<Pid>, state: TaskState, signals: TaskSignals, regs: Regs) -> Arc<Self> {
+    pub fn new(
+        group: Arc<ThreadGroup>,
+        pid: Arc<Pid>,
+        state: TaskState,
+        signals: TaskSignals,
+        regs: Regs,
+    ) -> Arc<Self> {
         let kernel = group.kernel.clone();
         let home = kernel.executor.place();
         Arc::new(Self {

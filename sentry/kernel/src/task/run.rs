@@ -2,7 +2,7 @@
 
 use super::{Task, current::AsCurrent};
 use crate::{Restart, SysError, SysResult, kernel::SyscallStart};
-use abi::{Errno, SigInfo, Signal};
+use abi::{SigInfo, Signal};
 use platform::Trap;
 use std::{
     future::poll_fn,
@@ -128,9 +128,10 @@ impl Task {
                 let code = if mapped { abi::signal::SEGV_ACCERR } else { abi::signal::SEGV_MAPERR };
                 self.force_signal(SigInfo::fault(Signal::SIGSEGV, code, addr));
             }
-            Err(mm::FaultError::Bus) => self.force_signal(SigInfo::fault(Signal::SIGBUS, abi::signal::BUS_ADRERR, addr)),
+            Err(mm::FaultError::Bus) => {
+                self.force_signal(SigInfo::fault(Signal::SIGBUS, abi::signal::BUS_ADRERR, addr))
+            }
             Err(mm::FaultError::OutOfMemory) => self.kill_group(Signal::SIGKILL),
         }
     }
-
 }
