@@ -1,7 +1,7 @@
 //! Descriptors that a process was started with.
 //!
-//! A child that is told "your control socket is descriptor 7" has a number, not ownership. [`adopt`] turns the
-//! one into the other, once per number. **Invariant:** callers adopt what they were given before they open
+//! A child that is told "your control socket is descriptor 7" has a number, not ownership. [`take`] turns the
+//! one into the other, once per number. **Invariant:** callers take what they were given before they open
 //! anything themselves, so that a number can only mean what the parent put there.
 
 use std::{
@@ -11,23 +11,23 @@ use std::{
     sync::Mutex,
 };
 
-static ADOPTED: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
 /// Takes ownership of inherited descriptor `raw` and makes it close-on-exec.
 ///
-/// `EBADF` where nothing is open there, `EBUSY` where it was adopted before.
-pub fn adopt(raw: RawFd) -> io::Result<OwnedFd> {
+/// `EBADF` where nothing is open there, `EBUSY` where it was taken before.
+pub fn take(raw: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl on a number that may not be open only fails with EBADF.
     let flags = unsafe { libc::fcntl(raw, libc::F_GETFD) };
     if flags < 0 {
         return Err(io::Error::last_os_error());
     }
-    let mut adopted = ADOPTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if !adopted.insert(raw) {
+    let mut taken = TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !taken.insert(raw) {
         return Err(io::Error::from_raw_os_error(libc::EBUSY));
     }
     // SAFETY: as above; setting the flag has no memory effect.
     unsafe { libc::fcntl(raw, libc::F_SETFD, flags | libc::FD_CLOEXEC) };
-    // SAFETY: the descriptor is open, was put there by the parent for us, and no earlier call adopted it.
+    // SAFETY: the descriptor is open, was put there by the parent for us, and no earlier call taken it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }

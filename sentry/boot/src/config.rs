@@ -7,7 +7,7 @@
 //! pid namespace, so its death takes every stub along. What is left to the sentry are its seccomp filters.
 //!
 //! **Invariant:** a descriptor here is a number in the sandbox process; each is named once and is taken with
-//! `host::inherit::adopt` before anything else is opened. **Absent on purpose:** host paths. Paths here are paths
+//! `host::inherit::take` before anything else is opened. **Absent on purpose:** host paths. Paths here are paths
 //! in the container, or text for messages.
 
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,10 @@ pub struct BootConfig {
     pub ready_fd: FdNumber,
     /// Where log records go; none means nowhere.
     pub log: Option<LogConfig>,
-    /// Connection with the gofer (`SOCK_SEQPACKET`); none where nothing is gofer-backed.
-    pub gofer_fd: Option<FdNumber>,
+    /// Connection with the gofer for requests (`SOCK_SEQPACKET`).
+    pub gofer_fd: FdNumber,
+    /// Connection with the gofer for events: what changed on the host (`SOCK_SEQPACKET`).
+    pub gofer_events_fd: FdNumber,
     /// The root file system.
     pub root: RootConfig,
     /// Further mounts, in the order in which they are to be made.

@@ -108,7 +108,7 @@ mod libc_errno {
 /// Writes `report` to the ready pipe, numbered `fd`, and closes that. A runtime that is gone does not matter.
 pub fn send(fd: crate::config::FdNumber, report: &ReadyReport) {
     use std::io::Write;
-    let Ok(fd) = host::inherit::adopt(fd) else { return };
+    let Ok(fd) = host::inherit::take(fd) else { return };
     if let Ok(bytes) = serde_json::to_vec(report) {
         let _ = std::fs::File::from(fd).write_all(&bytes);
     }
