@@ -54,6 +54,8 @@ ranks! {
     FILE_LOCKS = 530;
     /// An epoll instance's interest list; nested instances outer before inner.
     EPOLL = 540;
+    /// Reads and writes of a memory object against its truncation; held while application memory is copied.
+    MEMORY_OBJECT = 590;
     /// Address spaces: areas.
     MM = 600;
     /// A mappable object's list of pages (tmpfs file, shm segment).

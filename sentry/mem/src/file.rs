@@ -4,7 +4,7 @@
 //! reference goes is given back to the host (a hole) and handed out again as zeros.
 //! **Lock order:** [`rank::MEMORY_FILE`].
 
-use crate::{PAGE_SIZE, RangeMap, VolatileSlice};
+use crate::{PAGE_SIZE, RangeMap, VolatileSlice, free::FreeSpace};
 use abi::Errno;
 use ksync::{Mutex, rank};
 use std::{
@@ -16,15 +16,65 @@ use std::{
 /// Size of the file: address space only, since holes take no memory. 1 TiB.
 const SIZE: u64 = 1 << 40;
 
+/// Where in the file a new range is wanted.
+///
+/// Host mappings of neighbouring addresses merge into one where their offsets are neighbours too, so what grows upwards
+/// (the heap, files) and what is placed downwards (`mmap`) take their ranges from the two ends of the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Hint {
+    /// Anywhere; neighbours in time ascend.
+    #[default]
+    Up,
+    /// Anywhere; neighbours in time descend.
+    Down,
+    /// Right here if that is free, else as `Up`.
+    At(u64),
+    /// Right below this offset if that is free, else as `Down`.
+    Below(u64),
+}
+
 struct Alloc {
     /// References of each page that is in use.
     refs: RangeMap<u32>,
-    /// Everything from here on was never used.
+    /// From here to `fresh_end` nothing was ever used.
     fresh: u64,
-    /// Free ranges below `fresh`.
-    free: RangeMap<()>,
+    /// End of what was never used.
+    fresh_end: u64,
+    /// Free ranges outside `fresh..fresh_end`; all of it reads as zeros.
+    free: FreeSpace,
     /// Pages in use.
     used_bytes: u64,
+}
+
+impl Alloc {
+    fn take_at(&mut self, start: u64, len: u64) -> Option<u64> {
+        let end = start.checked_add(len)?;
+        if start == self.fresh && end <= self.fresh_end {
+            self.fresh = end;
+        } else if end == self.fresh_end && start >= self.fresh {
+            self.fresh_end = start;
+        } else if !self.free.take_at(start..end) {
+            return None;
+        }
+        Some(start)
+    }
+
+    fn take(&mut self, len: u64, hint: Hint) -> Option<u64> {
+        let (exact, down) = match hint {
+            Hint::Up => (None, false),
+            Hint::Down => (None, true),
+            Hint::At(at) => (Some(at), false),
+            Hint::Below(at) => (at.checked_sub(len), true),
+        };
+        if let Some(at) = exact.and_then(|at| self.take_at(at, len)) {
+            return Some(at);
+        }
+        if let Some(at) = self.free.take(len, down) {
+            return Some(at);
+        }
+        let at = if down { self.fresh_end.checked_sub(len)? } else { self.fresh };
+        self.take_at(at, len)
+    }
 }
 
 /// All application memory of a sandbox.
@@ -69,7 +119,13 @@ impl MemoryFile {
             return Err(std::io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
-        let alloc = Alloc { refs: RangeMap::new(), fresh: 0, free: RangeMap::new(), used_bytes: 0 };
+        let alloc = Alloc {
+            refs: RangeMap::new(),
+            fresh: 0,
+            fresh_end: SIZE,
+            free: FreeSpace::default(),
+            used_bytes: 0,
+        };
         Ok(Self { fd, base, alloc: Mutex::new(rank::MEMORY_FILE, alloc), limit_bytes })
     }
 
@@ -85,24 +141,18 @@ impl MemoryFile {
 
     /// A range of `len` bytes (a page multiple) of zeros with one reference; where. `ENOMEM`.
     pub fn allocate(&self, len: u64) -> Result<u64, Errno> {
+        self.allocate_hint(len, Hint::Up)
+    }
+
+    /// The same, at a place that suits the caller if there is one.
+    pub fn allocate_hint(&self, len: u64, hint: Hint) -> Result<u64, Errno> {
         if len == 0 || len % PAGE_SIZE != 0 {
             return Err(Errno::EINVAL);
         }
         let mut alloc = self.alloc.lock();
         let used =
             alloc.used_bytes.checked_add(len).filter(|u| *u <= self.limit_bytes).ok_or(Errno::ENOMEM)?;
-        let fit = alloc.free.iter().find(|(r, ())| r.end - r.start >= len).map(|(r, ())| r.start);
-        let start = match fit {
-            Some(start) => {
-                alloc.free.remove(start..start + len);
-                start
-            }
-            None => {
-                let start = alloc.fresh;
-                alloc.fresh = start.checked_add(len).filter(|e| *e <= SIZE).ok_or(Errno::ENOMEM)?;
-                start
-            }
-        };
+        let start = alloc.take(len, hint).ok_or(Errno::ENOMEM)?;
         alloc.refs.insert(start..start + len, 1);
         alloc.used_bytes = used;
         Ok(start)
@@ -118,19 +168,26 @@ impl MemoryFile {
         let mut freed = Vec::new();
         let mut alloc = self.alloc.lock();
         alloc.refs.update(range.clone(), |part, refs| {
-            *refs -= 1;
+            *refs = refs.saturating_sub(1);
             if *refs == 0 {
                 freed.push(part);
             }
         });
         for part in &freed {
             alloc.refs.remove(part.clone());
-            alloc.used_bytes -= part.end - part.start;
         }
-        // Punched before anybody else can be given the pages: under the lock.
-        for part in freed {
+        drop(alloc);
+        if freed.is_empty() {
+            return;
+        }
+        // Punched before anybody else can be given the pages: they are neither in use nor free meanwhile.
+        for part in &freed {
             self.punch(part.clone());
-            alloc.free.insert(part, ());
+        }
+        let mut alloc = self.alloc.lock();
+        for part in freed {
+            alloc.used_bytes -= part.end - part.start;
+            alloc.free.add(part);
         }
     }
 
@@ -193,11 +250,72 @@ impl MemoryFile {
         Ok(unsafe { VolatileSlice::new(start, len) })
     }
 
-    /// Copies `len` bytes within the file (pages of a fork that are broken apart).
+    /// Copies `len` bytes within the file (pages of a fork that are broken apart) to where zeros are, skipping what
+    /// was never touched.
     pub fn copy(&self, from: u64, to: u64, len: u64) -> Result<(), Errno> {
-        let source = self.slice(from, len as usize)?;
-        source.copy_to_volatile_slice(self.slice(to, len as usize)?);
+        for part in self.data(from..from.saturating_add(len)) {
+            let bytes = usize::try_from(part.end - part.start).map_err(|_| Errno::EFAULT)?;
+            let source = self.slice(part.start, bytes)?;
+            source.copy_to_volatile_slice(self.slice(to + (part.start - from), bytes)?);
+        }
         Ok(())
+    }
+
+    /// Reads up to `len` bytes of the host file `fd` from `fd_offset` to `offset`; how many there were.
+    pub fn fill_from(
+        &self,
+        fd: BorrowedFd<'_>,
+        fd_offset: u64,
+        offset: u64,
+        len: usize,
+    ) -> Result<usize, host::HostErrno> {
+        let target = self.slice(offset, len).map_err(|_| host::HostErrno::EFAULT)?;
+        let guard = target.ptr_guard_mut();
+        let mut done = 0;
+        while done < len {
+            let piece = host::io::RawSlice::new(guard.as_ptr().wrapping_add(done), len - done);
+            let at = fd_offset.checked_add(done as u64).ok_or(host::HostErrno::EINVAL)?;
+            // SAFETY: the piece lies in `target`, which is mapped writable and to which no Rust reference exists.
+            match unsafe { host::io::read_raw(fd, &[piece], Some(at), host::io::RwFlags::empty()) }? {
+                0 => break,
+                n => done += n,
+            }
+        }
+        Ok(done)
+    }
+
+    /// The parts of `range` that hold data: the rest was never touched, and reads as zeros.
+    pub fn data(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let mut at = range.start;
+        std::iter::from_fn(move || {
+            if at >= range.end {
+                return None;
+            }
+            // An error (there is none that the file could give) counts as data: always right, only slower.
+            let start = host::memfd::next_data(self.fd(), at).unwrap_or(Some(at))?.max(at);
+            if start >= range.end {
+                at = range.end;
+                return None;
+            }
+            let end = host::memfd::next_hole(self.fd(), start).ok().flatten().unwrap_or(range.end);
+            at = end.min(range.end);
+            Some(start..at)
+        })
+    }
+
+    /// Bytes of host memory that `range` takes.
+    pub fn resident_in(&self, range: Range<u64>) -> u64 {
+        self.data(range).map(|r| r.end - r.start).sum()
+    }
+
+    /// Makes the host provide the pages of `range` now. `ENOMEM`.
+    pub fn populate(&self, range: Range<u64>) -> Result<(), Errno> {
+        // SAFETY: advice about a part of our own mapping (clipped by `slice`) that changes no byte of it.
+        let done = unsafe {
+            let slice = self.slice(range.start, (range.end - range.start) as usize)?;
+            libc::madvise(slice.ptr_guard_mut().as_ptr().cast(), slice.len(), libc::MADV_POPULATE_WRITE)
+        };
+        if done == 0 { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
     /// Bytes handed out (of which untouched pages take no memory).

@@ -12,12 +12,13 @@
 
 #[allow(unsafe_code, reason = "maps the memory file")]
 pub mod file;
+mod free;
 pub mod io;
 pub mod mappable;
 pub mod range_map;
 pub mod user;
 
-pub use file::MemoryFile;
+pub use file::{Hint, MemoryFile};
 pub use io::{IoDst, IoSrc};
 pub use mappable::{Backing, Invalidate, Mappable, MappingSet};
 pub use range_map::RangeMap;

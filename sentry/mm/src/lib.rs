@@ -1,4 +1,12 @@
-//! mm: see ARCHITECTURE.md.
+//! Address spaces and what is mapped into them.
+//!
+//! [`MemoryObject`] is shared memory: what tmpfs files, memfds, System V segments and shared anonymous mappings are made of.
+
+#![forbid(unsafe_code)]
+
+pub mod object;
+
+pub use object::{MemoryObject, Quota};
 
 use abi::Errno;
 use std::sync::Arc;
