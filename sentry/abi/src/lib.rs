@@ -13,17 +13,23 @@
 
 mod pod;
 
+pub mod aio;
 pub mod arch;
 pub mod elf;
 pub mod errno;
 pub mod fcntl;
+pub mod inotify;
+pub mod ioctl;
+pub mod ipc;
 pub mod limits;
 pub mod mman;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod socket;
 pub mod stat;
 pub mod time;
+pub mod tty;
 
 pub use arch::sysno;
 pub use errno::Errno;
@@ -35,5 +41,7 @@ pub use process::{
     Cap, CapSet, CloneFlags, Resource, Rlimit, Rusage, WaitStatus, cap, futex, mount, ptrace, sched, seccomp,
 };
 pub use signal::{SigInfo, SigSet, Signal};
+pub use socket::{Iovec, SockType};
 pub use stat::{AccessMask, FileType, Mode, Stat, Statfs, Statx};
 pub use time::{Timespec, Timeval};
+pub use tty::{Termios, Winsize};
