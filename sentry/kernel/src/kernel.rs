@@ -1,13 +1,14 @@
 //! One sandbox' kernel: what all of its tasks share.
 
 use crate::{SysResult, Task, namespaces::Namespaces, pid::PidNamespace, tree::ProcessTree};
-use ksync::{Mutex, exec::Executor, rank};
+use ksync::{Mutex, Ready, Registration, WaitQueue, exec::Executor, rank};
 use mem::MemoryFile;
 use platform::Platform;
 use std::{
+    collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::{AtomicBool, Ordering}},
 };
 use vfs::{UserNamespace, Vfs};
 
@@ -70,6 +71,8 @@ pub struct Kernel {
     pub root_pid_ns: Arc<PidNamespace>,
     /// The initial namespaces of the other kinds, once there is a root file system.
     pub root_namespaces: OnceLock<Arc<Namespaces>>,
+    /// Pausing the whole sandbox.
+    pub pause: Pause,
     /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
     pub boot_ns: u64,
 }
@@ -91,6 +94,7 @@ impl Kernel {
             root_pid_ns: PidNamespace::initial(root_user_ns.clone()),
             root_user_ns,
             root_namespaces: OnceLock::new(),
+            pause: Pause::default(),
             boot_ns: ksync::exec::monotonic_ns(),
         })
     }
@@ -98,5 +102,64 @@ impl Kernel {
     /// `CLOCK_MONOTONIC` as applications see it, in nanoseconds.
     pub fn monotonic_ns(&self) -> u64 {
         ksync::exec::monotonic_ns()
+    }
+}
+
+/// Pausing all tasks (`containerManager.Pause`).
+pub struct Pause {
+    /// Tasks are to sleep.
+    pub paused: AtomicBool,
+    /// Announced when they may go on.
+    pub queue: WaitQueue,
+    sleeping: Mutex<HashMap<u32, Registration>>,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self {
+            paused: AtomicBool::new(false),
+            queue: WaitQueue::new(),
+            sleeping: Mutex::new(rank::LEAF, HashMap::new()),
+        }
+    }
+}
+
+impl Pause {
+    /// Keeps the registration of a task that sleeps.
+    pub(crate) fn keep(&self, tid: u32, registration: Registration) {
+        let old = self.sleeping.lock().insert(tid, registration);
+        drop(old);
+    }
+    /// The task goes on.
+    pub(crate) fn forget(&self, tid: u32) {
+        let old = self.sleeping.lock().remove(&tid);
+        drop(old);
+    }
+}
+
+impl Kernel {
+    /// Stops all application code until [`resume`](Self::resume); it is interrupted at once.
+    pub fn pause(&self) {
+        self.pause.paused.store(true, Ordering::SeqCst);
+        for task in self.tasks() {
+            task.set_work();
+        }
+    }
+
+    /// Lets application code go on.
+    pub fn resume(&self) {
+        self.pause.paused.store(false, Ordering::SeqCst);
+        self.pause.queue.notify(Ready::OTHER);
+    }
+
+    /// Every thread of every process.
+    pub fn tasks(&self) -> Vec<Arc<Task>> {
+        self.tree.lock().nodes.values().flat_map(|n| n.threads.values().cloned()).collect()
+    }
+
+    /// Whether a process that is killed by a core-dumping signal is reported as having dumped (`RLIMIT_CORE`).
+    /// No dump is written; the bit follows what Linux would say with a `core_pattern` that is a file.
+    pub fn dumps_core(&self, task: &Task) -> bool {
+        task.group.limits.lock().soft(abi::process::Resource::Core) > 0
     }
 }

@@ -1,6 +1,7 @@
 //! Thread groups: processes.
 
 use crate::{Kernel, limits::Limits, pid::Pid, signal::GroupSignals, tree::ExitStatus};
+use abi::Signal;
 use ksync::{Mutex, WaitQueue, rank};
 use std::sync::{
     Arc,
@@ -61,5 +62,30 @@ impl ThreadGroup {
     /// Its number in the initial pid namespace.
     pub fn tgid(&self) -> u32 {
         self.pid.root()
+    }
+
+    /// Credentials of the leader, or of any thread; none once all have ended.
+    pub fn leader_cred(&self) -> Option<Arc<vfs::Credentials>> {
+        let task = self.signals.lock().live().next()?;
+        Some(task.cred())
+    }
+
+    /// Makes all threads stop for `signal`.
+    pub fn begin_stop(&self, signal: Signal) {
+        let threads: Vec<_> = {
+            let mut signals = self.signals.lock();
+            signals.stop_for(signal);
+            signals.live().collect()
+        };
+        for task in threads {
+            task.set_work();
+        }
+    }
+
+    /// Whether its process group is orphaned: no member has a parent in the same session but another group.
+    pub fn is_orphaned(&self) -> bool {
+        let tree = self.kernel.tree.lock();
+        let Some(me) = tree.nodes.get(&self.tgid()) else { return true };
+        tree.is_group_orphaned(me.pgid)
     }
 }

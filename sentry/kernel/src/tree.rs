@@ -98,4 +98,12 @@ impl ProcessTree {
     pub fn members(&self, pgid: u32) -> Vec<Arc<ThreadGroup>> {
         self.groups.get(&pgid).into_iter().flatten().filter_map(|tgid| self.group(*tgid).cloned()).collect()
     }
+
+    /// Whether process group `pgid` is orphaned: no member that lives has a parent in its session outside of the group.
+    pub fn is_group_orphaned(&self, pgid: u32) -> bool {
+        !self.groups.get(&pgid).into_iter().flatten().any(|tgid| {
+            let Some(node) = self.nodes.get(tgid).filter(|n| n.zombie.is_none()) else { return false };
+            self.nodes.get(&node.parent).is_some_and(|parent| parent.pgid != pgid && parent.sid == node.sid)
+        })
+    }
 }

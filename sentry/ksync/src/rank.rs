@@ -28,6 +28,8 @@ ranks! {
     TASK_TREE = 300;
     /// Per thread group: signals, stop state, timers, rlimits.
     THREAD_GROUP = 320;
+    /// What signals do; shared by `CLONE_SIGHAND`.
+    SIGHAND = 335;
     /// Per task: signal mask, credentials slot, registers and the like.
     TASK = 340;
     /// Per task: pending signals, mask, alternate stack.

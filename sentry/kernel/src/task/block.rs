@@ -89,7 +89,8 @@ impl Task {
         result
     }
 
-    fn set_sleeper(&self, waker: Option<Waker>) {
+    /// Whom [`set_work`](Self::set_work) wakes.
+    pub(crate) fn set_sleeper(&self, waker: Option<Waker>) {
         let old = std::mem::replace(&mut *self.sleeper.lock(), waker);
         drop(old);
     }

@@ -81,9 +81,13 @@ pub struct Task {
     /// Cuts its application code short.
     interrupt: Mutex<Option<Arc<dyn Interrupt>>>,
     /// Something is to be done before application code runs again: signals, stop, exit. See [`Self::set_work`].
-    work: AtomicBool,
+    pub(crate) work: AtomicBool,
     /// Woken by [`Self::set_work`] while the task sleeps.
     sleeper: Mutex<Option<Waker>>,
+    /// It is to end before application code runs again.
+    pub(crate) killed: AtomicBool,
+    /// The system call has set all registers itself (`rt_sigreturn`, `execve`).
+    pub(crate) registers_replaced: AtomicBool,
     /// It has ended.
     pub dead: AtomicBool,
     /// CPU time of application code, in nanoseconds.
@@ -115,6 +119,8 @@ impl Task {
             context: Mutex::new(rank::CONTEXT, None),
             interrupt: Mutex::new(rank::LEAF, None),
             work: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
+            registers_replaced: AtomicBool::new(false),
             sleeper: Mutex::new(rank::LEAF, None),
             dead: AtomicBool::new(false),
             user_ns: AtomicU64::new(0),
@@ -174,6 +180,16 @@ impl Task {
         if let Some(waker) = sleeper {
             waker.wake();
         }
+    }
+
+    /// Makes it end before application code runs again; the caller calls [`set_work`](Self::set_work).
+    pub fn mark_killed(&self) {
+        self.killed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the system call that just ended has set all registers itself.
+    pub fn take_registers_replaced(&self) -> bool {
+        self.registers_replaced.swap(false, Ordering::Relaxed)
     }
 
     /// Whether [`set_work`](Self::set_work) was called since the task last looked.

@@ -135,3 +135,10 @@ impl Task {
         }
     }
 }
+
+impl Task {
+    /// Called on the home worker before the first switch (a child's copy of the floating point state, thread pointer).
+    pub fn prepare_first_run(&self) {}
+    /// Everything that the end of a thread entails.
+    pub async fn finish(self: &Arc<Self>) {}
+}

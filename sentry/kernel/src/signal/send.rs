@@ -1,0 +1,197 @@
+//! What becomes of a signal that is sent.
+
+use super::{GroupSignals, deliver::is_fatal_by_default};
+use crate::{Kernel, Task, ThreadGroup, tree::ExitStatus};
+use abi::{
+    Errno, SigInfo, SigSet, Signal,
+    process::Resource,
+    signal::{DefaultAction, SI_TKILL, SI_USER},
+};
+use std::sync::Arc;
+
+const STOPS: SigSet = SigSet::of(&[Signal::SIGSTOP, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]);
+
+/// Whom a signal is for.
+enum Target<'a> {
+    Thread(&'a Arc<Task>),
+    Process,
+}
+
+impl ThreadGroup {
+    /// Sends a signal to the process. `EAGAIN` if it has to be queued and the queue is full.
+    pub fn send_signal(self: &Arc<Self>, info: SigInfo) -> Result<(), Errno> {
+        self.send(info, Target::Process, false)
+    }
+
+    /// The same, from outside of the process' pid namespace: `SIGKILL` and `SIGSTOP` reach even its first process.
+    pub fn send_signal_from_outside(self: &Arc<Self>, info: SigInfo) -> Result<(), Errno> {
+        self.send(info, Target::Process, true)
+    }
+
+    fn send(self: &Arc<Self>, info: SigInfo, target: Target<'_>, outside: bool) -> Result<(), Errno> {
+        let Some(signal) = info.signal() else { return Err(Errno::EINVAL) };
+        let limit = self.limits.lock().soft(Resource::Sigpending);
+        let mut continued = false;
+        let wake: Vec<Arc<Task>>;
+        {
+            let mut group = self.signals.lock();
+            if signal == Signal::SIGCONT {
+                forget(&mut group, STOPS);
+                continued = group.stop.resume();
+            } else if STOPS.contains(signal) {
+                forget(&mut group, SigSet::of(&[Signal::SIGCONT]));
+            }
+            let all: Vec<_> = group.live().collect();
+            let ignored = match target {
+                Target::Thread(task) => self.is_ignored(&group, task, signal, outside),
+                Target::Process => all.first().is_none_or(|t| {
+                    // Ignoring is a matter of the whole process, but a thread that blocks or waits for it keeps it.
+                    all.iter().all(|t| self.is_ignored(&group, t, signal, outside)) && !t.is_killed()
+                }),
+            };
+            if ignored {
+                wake = if continued { all } else { Vec::new() };
+            } else {
+                match target {
+                    Target::Thread(task) => task.signals.lock().pending.push(info, limit)?,
+                    Target::Process => group.pending.push(info, limit)?,
+                }
+                let handler = !group.hand.get(signal).is_default();
+                if signal == Signal::SIGKILL || continued {
+                    wake = all;
+                } else {
+                    wake = match target {
+                        Target::Thread(task) => vec![task.clone()],
+                        Target::Process => pick(&all, signal).into_iter().collect(),
+                    };
+                }
+                // The end of the process needs no thread to get around to it.
+                let takes_it = |t: &Arc<Task>| !t.signals.lock().mask.contains(signal);
+                if !handler && is_fatal_by_default(signal) && !core_dumping(signal) && wake.iter().any(takes_it) {
+                    self.begin_exit_locked(&mut group, ExitStatus::Signal { signo: signal.number(), core: false });
+                }
+            }
+        }
+        for task in wake {
+            task.set_work();
+        }
+        if continued {
+            self.announce_continued();
+        }
+        Ok(())
+    }
+
+    /// Whether a signal is dropped at once rather than made pending for `task`.
+    fn is_ignored(&self, group: &GroupSignals, task: &Arc<Task>, signal: Signal, outside: bool) -> bool {
+        let mine = task.signals.lock();
+        if mine.mask.contains(signal) || mine.waiting_for.contains(signal) {
+            return false;
+        }
+        let action = group.hand.get(signal);
+        let insists = outside && matches!(signal, Signal::SIGKILL | Signal::SIGSTOP);
+        if group.unkillable && action.is_default() && !insists {
+            return true;
+        }
+        action.is_ignore() || action.is_default() && signal.default_action() == DefaultAction::Ignore
+    }
+
+    /// Makes every thread of the process end with `status`, unless it is ending already.
+    pub fn begin_exit(self: &Arc<Self>, status: ExitStatus) {
+        let threads: Vec<_> = {
+            let mut group = self.signals.lock();
+            self.begin_exit_locked(&mut group, status);
+            group.live().collect()
+        };
+        for task in threads {
+            task.set_work();
+        }
+    }
+
+    fn begin_exit_locked(&self, group: &mut GroupSignals, status: ExitStatus) {
+        self.exiting.lock().get_or_insert(status);
+        group.stop.resume();
+        for task in group.live() {
+            task.mark_killed();
+            task.set_work();
+        }
+    }
+}
+
+fn core_dumping(signal: Signal) -> bool {
+    signal.default_action() == DefaultAction::Core
+}
+
+/// Forgets `signals` wherever they are pending in the process.
+fn forget(group: &mut GroupSignals, signals: SigSet) {
+    group.pending.remove(signals);
+    for task in group.live() {
+        task.signals.lock().pending.remove(signals);
+    }
+}
+
+/// The thread that a signal for the whole process is best taken by: the leader if it does not block it.
+fn pick(threads: &[Arc<Task>], signal: Signal) -> Option<Arc<Task>> {
+    let wants = |t: &&Arc<Task>| {
+        let signals = t.signals.lock();
+        !signals.mask.contains(signal) || signals.waiting_for.contains(signal)
+    };
+    let leader = threads.iter().find(|t| t.is_leader()).filter(wants);
+    leader.or_else(|| threads.iter().find(wants)).cloned()
+}
+
+impl Task {
+    /// Sends a signal to this thread. `EAGAIN` if it has to be queued and the queue is full.
+    pub fn send_signal(self: &Arc<Self>, info: SigInfo) -> Result<(), Errno> {
+        self.group.send(info, Target::Thread(self), false)
+    }
+
+    /// Sends a signal that this thread's own instruction caused: if it is blocked or ignored, the process ends by it.
+    pub fn force_signal(self: &Arc<Self>, info: SigInfo) {
+        let Some(signal) = info.signal() else { return };
+        {
+            let mut group = self.group.signals.lock();
+            let action = group.hand.get(signal);
+            let mut mine = self.signals.lock();
+            if mine.mask.contains(signal) || action.is_ignore() {
+                group.hand.set(signal, Default::default());
+                mine.mask.remove(signal);
+            }
+            if group.hand.get(signal).is_default() {
+                group.unkillable = false; // even the first process does not survive its own fault
+            }
+            mine.pending.remove(SigSet::of(&[signal]));
+            // A full queue must not lose it: no limit.
+            let _ = mine.pending.push(info, u64::MAX);
+        }
+        self.set_work();
+    }
+
+    /// Ends the whole process as `signal` would, whatever is blocked or handled.
+    pub fn kill_group(self: &Arc<Self>, signal: Signal) {
+        self.group.begin_exit(ExitStatus::Signal { signo: signal.number(), core: false });
+    }
+
+    /// `siginfo` of a signal that this task sends by `kill(2)` or `tgkill(2)`, as `to` sees it.
+    pub fn siginfo_to(&self, to: &ThreadGroup, signal: Signal, thread: bool) -> SigInfo {
+        let code = if thread { SI_TKILL } else { SI_USER };
+        let pid = to.pid.namespace().and_then(|ns| self.group.pid.number_in(ns)).unwrap_or(0);
+        let receiver = to.leader_cred().map(|c| c.user_ns.clone());
+        let uid = self.cred().ruid;
+        let uid = receiver.map_or(uid.0, |ns| ns.show_uid(uid));
+        SigInfo::kill(signal, code, pid as i32, uid)
+    }
+}
+
+impl Kernel {
+    /// Sends a signal to every process of process group `pgid` (terminals, `kill(-pgid)` without checks).
+    pub fn signal_process_group(&self, pgid: u32, info: SigInfo) -> Result<(), Errno> {
+        let members = self.tree.lock().members(pgid);
+        if members.is_empty() {
+            return Err(Errno::ESRCH);
+        }
+        for group in members {
+            let _ = group.send_signal(info); // a full queue of one does not concern the others
+        }
+        Ok(())
+    }
+}
