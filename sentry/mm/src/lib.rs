@@ -44,3 +44,9 @@ impl From<Errno> for FaultError {
         FaultError::Segv { mapped: false }
     }
 }
+
+impl mem::UserMemory for AddressSpace {
+    fn with_pieces(&self, _: mem::UserAddr, _: usize, _: platform::Access, _: &mut mem::user::PieceFn<'_>) -> Result<usize, Errno> {
+        Err(Errno::EFAULT)
+    }
+}

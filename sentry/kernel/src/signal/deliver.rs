@@ -65,7 +65,9 @@ impl Task {
             let mut group = self.group.signals.lock();
             let mut mine = self.signals.lock();
             let mask = mine.mask;
-            let Some(info) = mine.pending.pop(mask).or_else(|| group.pending.pop(mask)) else { return Todo::Nothing };
+            let Some(info) = mine.pending.pop(mask).or_else(|| group.pending.pop(mask)) else {
+                return Todo::Nothing;
+            };
             let Some(signal) = info.signal() else { continue };
             let action = group.hand.get(signal);
             if action.is_ignore() {
@@ -131,7 +133,8 @@ impl Task {
             let signals = self.signals.lock();
             (signals.saved_mask.unwrap_or(signals.mask), signals.alt_stack, signals.on_alt_stack(regs.rsp))
         };
-        let interruption = arch::Interruption { info: &info, action, mask, alt_stack: &alt_stack, on_alt, fp: &fp };
+        let interruption =
+            arch::Interruption { info: &info, action, mask, alt_stack: &alt_stack, on_alt, fp: &fp };
         arch::push_frame(&*mm, &mut regs, &interruption)?;
         *self.regs.lock() = regs;
         let mut signals = self.signals.lock();

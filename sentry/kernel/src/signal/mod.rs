@@ -13,10 +13,16 @@ pub mod send;
 pub mod stop;
 
 use crate::Task;
-use abi::{SigSet, Signal, signal::{NSIG, SigAction, SigAltStack, SsFlags}};
+use abi::{
+    SigSet, Signal,
+    signal::{NSIG, SigAction, SigAltStack, SsFlags},
+};
 use ksync::{Mutex, MutexGuard, rank};
 use pending::Pending;
-use std::sync::{Arc, Weak, atomic::{AtomicUsize, Ordering}};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
 use stop::StopState;
 
 /// What each signal does; shared between processes by `CLONE_SIGHAND`.
@@ -83,7 +89,13 @@ pub struct GroupSignals {
 impl GroupSignals {
     /// For a new process.
     pub fn new(hand: Arc<SigHand>) -> Self {
-        Self { pending: Pending::default(), hand, stop: StopState::default(), unkillable: false, threads: Vec::new() }
+        Self {
+            pending: Pending::default(),
+            hand,
+            stop: StopState::default(),
+            unkillable: false,
+            threads: Vec::new(),
+        }
     }
 
     /// Begins a stop by `signal`.

@@ -12,8 +12,14 @@ pub struct Pending {
 }
 
 /// Signals that a thread's own instructions cause; delivered before others (Linux: `SYNCHRONOUS_MASK`).
-const SYNCHRONOUS: SigSet =
-    SigSet::of(&[Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGTRAP, Signal::SIGFPE, Signal::SIGSYS]);
+const SYNCHRONOUS: SigSet = SigSet::of(&[
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGILL,
+    Signal::SIGTRAP,
+    Signal::SIGFPE,
+    Signal::SIGSYS,
+]);
 
 impl Pending {
     /// The signals that are pending.

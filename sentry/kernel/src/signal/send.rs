@@ -67,8 +67,15 @@ impl ThreadGroup {
                 }
                 // The end of the process needs no thread to get around to it.
                 let takes_it = |t: &Arc<Task>| !t.signals.lock().mask.contains(signal);
-                if !handler && is_fatal_by_default(signal) && !core_dumping(signal) && wake.iter().any(takes_it) {
-                    self.begin_exit_locked(&mut group, ExitStatus::Signal { signo: signal.number(), core: false });
+                if !handler
+                    && is_fatal_by_default(signal)
+                    && !core_dumping(signal)
+                    && wake.iter().any(takes_it)
+                {
+                    self.begin_exit_locked(
+                        &mut group,
+                        ExitStatus::Signal { signo: signal.number(), core: false },
+                    );
                 }
             }
         }

@@ -6,7 +6,11 @@ use abi::{
     signal::{CLD_CONTINUED, CLD_STOPPED, SaFlags},
 };
 use ksync::Ready;
-use std::{future::poll_fn, sync::{Arc, atomic::Ordering}, task::Poll};
+use std::{
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+};
 
 /// Where a process is between running and stopped.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,8 +3,9 @@
 use abi::{
     Errno, SigInfo, SigSet,
     arch::x86_64::{
-        FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2, FP_XSTATE_MAGIC2_SIZE, FPX_SW_BYTES_OFFSET, FXSAVE_SIZE, FpxSwBytes, REDZONE_SIZE,
-        RtSigFrame, SigContext, UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS, UContext,
+        FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2, FP_XSTATE_MAGIC2_SIZE, FPX_SW_BYTES_OFFSET, FXSAVE_SIZE,
+        FpxSwBytes, REDZONE_SIZE, RtSigFrame, SigContext, UC_FP_XSTATE, UC_SIGCONTEXT_SS,
+        UC_STRICT_RESTORE_SS, UContext,
     },
     signal::{SaFlags, SigAction, SigAltStack, SsFlags},
 };
@@ -65,7 +66,8 @@ pub fn push_frame(mem: &dyn UserMemory, regs: &mut Regs, int: &Interruption<'_>)
     }
     store_fp(mem, fp_addr, int.fp)?;
     let on_alt = if int.on_alt { SsFlags::ONSTACK.bits() } else { 0 };
-    let stack_flags = if alt.ss_flags & SsFlags::DISABLE.bits() != 0 { alt.ss_flags } else { alt.ss_flags | on_alt };
+    let stack_flags =
+        if alt.ss_flags & SsFlags::DISABLE.bits() != 0 { alt.ss_flags } else { alt.ss_flags | on_alt };
     let frame = RtSigFrame {
         pretcode: int.action.restorer,
         uc: UContext {
@@ -126,9 +128,9 @@ fn sigcontext(regs: &Regs, int: &Interruption<'_>, fpstate: u64) -> SigContext {
 
 fn store_fp(mem: &dyn UserMemory, addr: u64, fp: &FpState) -> Result<(), Errno> {
     let mut bytes = fp.0.clone();
-    let xfeatures = bytes.get(FXSAVE_SIZE..FXSAVE_SIZE + 8).map_or(3, |b| {
-        u64::from_le_bytes(b.try_into().unwrap_or_default())
-    });
+    let xfeatures = bytes
+        .get(FXSAVE_SIZE..FXSAVE_SIZE + 8)
+        .map_or(3, |b| u64::from_le_bytes(b.try_into().unwrap_or_default()));
     let words = FpxSwBytes {
         magic1: FP_XSTATE_MAGIC1,
         extended_size: (bytes.len() + FP_XSTATE_MAGIC2_SIZE) as u32,
@@ -184,7 +186,8 @@ fn restorable_flags(old: u64, new: u64) -> u64 {
 fn load_fp(mem: &dyn UserMemory, addr: u64) -> Result<FpState, Errno> {
     let mut legacy = [0u8; FXSAVE_SIZE];
     mem.copy_in(UserAddr(addr), &mut legacy)?;
-    let words = legacy.get(FPX_SW_BYTES_OFFSET..).and_then(|b| FpxSwBytes::read_from_prefix(b).ok()).map(|(w, _)| w);
+    let words =
+        legacy.get(FPX_SW_BYTES_OFFSET..).and_then(|b| FpxSwBytes::read_from_prefix(b).ok()).map(|(w, _)| w);
     let size = match words {
         Some(w) if w.magic1 == FP_XSTATE_MAGIC1 => w.xstate_size as usize,
         _ => FXSAVE_SIZE,
