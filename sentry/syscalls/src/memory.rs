@@ -1,0 +1,6 @@
+//! Memory: `mmap(2)` and its family.
+
+use crate::row::Row;
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[];

@@ -1,0 +1,162 @@
+//! The table of all system calls.
+
+use crate::{
+    row::{Handler, Row, Support},
+    strace,
+};
+use abi::Errno;
+use kernel::{SyscallTable, Task, kernel::SyscallStart};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The families; each has its own module.
+const FAMILIES: &[&[Row]] = &[
+    crate::attributes::ROWS,
+    crate::descriptor::ROWS,
+    crate::futex::ROWS,
+    crate::identity::ROWS,
+    crate::io::ROWS,
+    crate::ipc::ROWS,
+    crate::memory::ROWS,
+    crate::mount::ROWS,
+    crate::names::ROWS,
+    crate::namespaces::ROWS,
+    crate::notify::ROWS,
+    crate::open::ROWS,
+    crate::poll::ROWS,
+    crate::process::ROWS,
+    crate::sched::ROWS,
+    crate::signal::ROWS,
+    crate::socket::ROWS,
+    crate::system::ROWS,
+    crate::time::ROWS,
+];
+
+/// Calls that are refused on purpose: number, errno, and why. The errno is what a host gives that has the feature off.
+pub const REFUSED: &[(u32, Errno, &str)] = &[];
+
+/// Numbers above this are no calls.
+const SIZE: usize = 512;
+
+/// How one number is answered.
+#[derive(Clone, Copy)]
+enum Entry {
+    Row(&'static Row),
+    Refused(Errno),
+    Unknown,
+}
+
+/// The table.
+pub struct Table {
+    entries: Box<[Entry; SIZE]>,
+    /// How often each number was asked for that nobody answers.
+    refused: Box<[AtomicU64; SIZE]>,
+    /// Print each call to the log.
+    strace: bool,
+}
+
+impl Table {
+    /// The table; with `strace` each call goes to the log.
+    pub fn new(strace: bool) -> Arc<Self> {
+        let mut entries = Box::new([Entry::Unknown; SIZE]);
+        for (nr, errno, _) in REFUSED {
+            if let Some(slot) = entries.get_mut(*nr as usize) {
+                *slot = Entry::Refused(*errno);
+            }
+        }
+        for row in FAMILIES.iter().copied().flatten() {
+            if let Some(slot) = entries.get_mut(row.nr as usize) {
+                *slot = Entry::Row(row);
+            }
+        }
+        let refused = Box::new(std::array::from_fn(|_| AtomicU64::new(0)));
+        Arc::new(Self { entries, refused, strace })
+    }
+
+    /// Calls that were made and that nobody answers: number and how often.
+    pub fn refused_calls(&self) -> Vec<(u32, u64)> {
+        let counts = self.refused.iter().enumerate().map(|(nr, n)| (nr as u32, n.load(Ordering::Relaxed)));
+        counts.filter(|(_, n)| *n > 0).collect()
+    }
+
+    fn refuse(&self, nr: u64, errno: Errno) -> Errno {
+        if let Some(count) = self.refused.get(nr as usize)
+            && count.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            let name = u32::try_from(nr).ok().and_then(abi::sysno::name).unwrap_or("?");
+            log::info!("system call {nr} ({name}) is not there: {errno:?}");
+        }
+        errno
+    }
+}
+
+impl SyscallTable for Table {
+    fn start<'a>(&self, task: &'a Arc<Task>, nr: u64, args: [u64; 6]) -> SyscallStart<'a> {
+        let entry =
+            usize::try_from(nr).ok().and_then(|nr| self.entries.get(nr)).copied().unwrap_or(Entry::Unknown);
+        let row = match entry {
+            Entry::Row(row) => row,
+            Entry::Refused(errno) => return self.traced(task, nr, args, Err(self.refuse(nr, errno).into())),
+            Entry::Unknown => return self.traced(task, nr, args, Err(self.refuse(nr, Errno::ENOSYS).into())),
+        };
+        match row.handler {
+            Handler::Now(f) if !self.strace => SyscallStart::Done(f(task, args)),
+            Handler::Later(f) if !self.strace => SyscallStart::Later(f(task, args)),
+            Handler::Now(f) => {
+                let result = f(task, args);
+                log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
+                SyscallStart::Done(result)
+            }
+            Handler::Later(f) => SyscallStart::Later(Box::pin(async move {
+                let result = f(task, args).await;
+                log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
+                result
+            })),
+        }
+    }
+}
+
+impl Table {
+    fn traced<'a>(
+        &self,
+        task: &Task,
+        nr: u64,
+        args: [u64; 6],
+        result: kernel::SysResult,
+    ) -> SyscallStart<'a> {
+        if self.strace {
+            log::info!("{}", strace::line(task, nr, None, &args, &result));
+        }
+        SyscallStart::Done(result)
+    }
+}
+
+/// One line of the generated page of system calls.
+pub struct Coverage {
+    /// Number.
+    pub nr: u32,
+    /// Name.
+    pub name: &'static str,
+    /// `full`, `partial` or `refused`, and what there is to say.
+    pub support: String,
+}
+
+/// Every call of Linux 6.12 and how much of it there is.
+pub fn coverage() -> Vec<Coverage> {
+    let describe = |nr: u32| -> String {
+        if let Some(row) = FAMILIES.iter().copied().flatten().find(|r| r.nr == nr) {
+            return match row.support {
+                Support::Full => "full".into(),
+                Support::Partial(note) => format!("partial: {note}"),
+            };
+        }
+        match REFUSED.iter().find(|(n, _, _)| *n == nr) {
+            Some((_, errno, why)) => format!("refused with {errno:?}: {why}"),
+            None => "absent: ENOSYS".into(),
+        }
+    };
+    let named = |nr: u32| abi::sysno::name(nr).map(|name| Coverage { nr, name, support: describe(nr) });
+    (0..SIZE as u32).filter_map(named).collect()
+}

@@ -1,0 +1,6 @@
+//! Time: clocks, sleeping, interval and POSIX timers.
+
+use crate::row::Row;
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[];
