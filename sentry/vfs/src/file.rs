@@ -196,6 +196,7 @@ impl File {
             // Counted for ETXTBSY; `vfs::ops::open` has refused it where the file is being executed.
             path.inode().common().writers.fetch_add(1, Ordering::AcqRel);
         }
+        path.inode().common().opens.fetch_add(1, Ordering::AcqRel);
         Arc::new(Self {
             ops,
             path,
@@ -270,7 +271,9 @@ impl Drop for File {
         if self.flags().writable() && inode.file_type() == FileType::Regular {
             inode.common().writers.fetch_sub(1, Ordering::AcqRel);
         }
+        inode.common().opens.fetch_sub(1, Ordering::AcqRel);
         crate::locks::file_closed(self, &inode);
+        crate::inotify::file_closed(self, &inode);
         inode.released(self);
     }
 }

@@ -13,7 +13,7 @@ use abi::{
 use ksync::{Mutex, rank};
 use std::{
     any::Any,
-    sync::{Arc, OnceLock, Weak, atomic::AtomicI32},
+    sync::{Arc, OnceLock, Weak, atomic::{AtomicI32, AtomicU32}},
 };
 
 /// A mounted file system ("super block").
@@ -98,6 +98,8 @@ pub struct InodeCommon {
     pub locks: FileLocks,
     /// Positive: writers of the file (`ETXTBSY` for exec); negative: executions (for open for writing).
     pub writers: AtomicI32,
+    /// Open files on it.
+    pub opens: AtomicU32,
     /// What FIFO opens, socket binds and inotify hang on the inode, made by whoever needs it first.
     pub fifo: OnceLock<Arc<dyn Any + Send + Sync>>,
     /// The socket bound to this inode.
@@ -111,6 +113,7 @@ impl Default for InodeCommon {
         Self {
             locks: FileLocks::default(),
             writers: AtomicI32::new(0),
+            opens: AtomicU32::new(0),
             fifo: OnceLock::new(),
             bound_socket: Mutex::new(rank::LEAF, None),
             watches: Default::default(),
