@@ -13,7 +13,10 @@ use abi::{
 use ksync::{Mutex, rank};
 use std::{
     any::Any,
-    sync::{Arc, OnceLock, Weak, atomic::{AtomicI32, AtomicU32}},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicI32, AtomicU32},
+    },
 };
 
 /// A mounted file system ("super block").

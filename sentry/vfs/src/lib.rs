@@ -21,6 +21,8 @@ pub mod inode;
 pub mod inotify;
 pub mod locks;
 pub mod mount;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use attr::{Attr, SetAttr, SetTime};
 pub use cred::{Credentials, Gid, Uid, UserNamespace};
