@@ -12,14 +12,24 @@ pub struct Bundle {
     pub spec: Value,
 }
 
+/// Every capability, by number.
 const CAPABILITIES: &[&str] = &[
-    "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN",
-    "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE",
-    "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST",
-    "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT",
-    "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME",
-    "SYS_TTY_CONFIG", "WAKE_ALARM",
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
+    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
+    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
+    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
+    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
+    "CHECKPOINT_RESTORE",
 ];
+
+/// The capabilities that this process could have: what runs natively and in a bundle has the same.
+fn capabilities() -> Vec<String> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|l| l.strip_prefix("CapBnd:")).unwrap();
+    let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+    let held = CAPABILITIES.iter().enumerate().filter(|(n, _)| mask >> n & 1 == 1);
+    held.map(|(_, name)| format!("CAP_{name}")).collect()
+}
 
 /// A container id that no other test uses.
 pub fn fresh_id(what: &str) -> String {
@@ -31,7 +41,7 @@ impl Bundle {
     /// A bundle of `root` that runs `args` as root with every capability.
     pub fn new(root: &Path, args: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("runsc-test-bundle.").tempdir().unwrap();
-        let caps: Vec<_> = CAPABILITIES.iter().map(|c| format!("CAP_{c}")).collect();
+        let caps = capabilities();
         let mount = |to: &str, kind: &str, options: &[&str]| {
             json!({"destination": to, "type": kind, "source": kind, "options": options})
         };
