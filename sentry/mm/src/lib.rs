@@ -1,52 +1,38 @@
 //! Address spaces and what is mapped into them.
 //!
-//! [`MemoryObject`] is shared memory: what tmpfs files, memfds, System V segments and shared anonymous mappings are made of.
+//! [`AddressSpace`] is the memory of a process: areas (what it asked for), pages (what is there), and the platform's
+//! side, which only knows what is mapped. It answers faults, copies on fork and on write, and is [`mem::UserMemory`] for
+//! system calls. [`MemoryObject`] is shared memory: what tmpfs files, memfds, System V segments and shared anonymous mappings
+//! are made of.
+//!
+//! Memory is mapped eagerly and coarsely: one host call for a whole area, and first touches are answered by the host alone.
+//!
+//! **Lock order:** [`ksync::rank::MM`], then an object's page table, then the memory file, then the platform. Files are never called
+//! and never closed under the lock, with one exception: [`mem::Mappable::back`].
+//! **Absent on purpose:** swapping, page ageing, huge pages and NUMA: they are the host's.
 
 #![forbid(unsafe_code)]
 
+mod advise;
+mod area;
+mod fault;
+mod futex;
+mod info;
+mod layout;
+mod lock;
+mod mmap;
 pub mod object;
+mod op;
+mod remap;
+mod space;
+mod state;
+mod user;
 
+pub use area::{AreaFlags, Attachment};
+pub use fault::FaultError;
+pub use futex::FutexKey;
+pub use info::{MapsEntry, MmInfo, Sizes, Usage};
+pub use mmap::{MapRequest, MapSource};
 pub use object::{MemoryObject, Quota};
-
-use abi::Errno;
-use std::sync::Arc;
-
-/// Placeholder that the real address space replaces.
-pub struct AddressSpace(Arc<dyn platform::AddressSpace>);
-
-/// Why a fault could not be answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FaultError {
-    /// `SIGSEGV`: nothing there, or (`mapped`) not allowed.
-    Segv {
-        /// `SEGV_ACCERR` rather than `SEGV_MAPERR`.
-        mapped: bool,
-    },
-    /// `SIGBUS`: behind the end of the mapped object.
-    Bus,
-    /// No memory is left.
-    OutOfMemory,
-}
-
-impl AddressSpace {
-    /// The platform's side.
-    pub fn platform_space(&self) -> Arc<dyn platform::AddressSpace> {
-        self.0.clone()
-    }
-    /// Makes the page present.
-    pub fn handle_fault(&self, _addr: u64, _access: platform::Access) -> Result<(), FaultError> {
-        Err(FaultError::from(Errno::EFAULT))
-    }
-}
-
-impl From<Errno> for FaultError {
-    fn from(_: Errno) -> Self {
-        FaultError::Segv { mapped: false }
-    }
-}
-
-impl mem::UserMemory for AddressSpace {
-    fn with_pieces(&self, _: mem::UserAddr, _: usize, _: platform::Access, _: &mut mem::user::PieceFn<'_>) -> Result<usize, Errno> {
-        Err(Errno::EFAULT)
-    }
-}
+pub use space::{AddressSpace, VdsoImage};
+pub use state::{Limits, MAX_MAP_COUNT};

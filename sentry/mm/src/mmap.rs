@@ -1,0 +1,427 @@
+//! `mmap(2)`, `munmap(2)`, `mprotect(2)`, `brk(2)`.
+
+use crate::{
+    AddressSpace, Attachment, MemoryObject,
+    area::{Area, AreaFlags, Mapped},
+    state::{MAX_MAP_COUNT, STACK_GAP, State},
+};
+use abi::{Errno, MapFlags, Prot, mman::MapKind};
+use mem::{Mappable, PAGE_SIZE, page_down, page_up};
+use std::{ops::Range, sync::Arc};
+use vfs::File;
+
+/// What is to be mapped.
+#[derive(Clone)]
+pub enum MapSource {
+    /// Zeros: private, or a new object that forks share.
+    Anonymous,
+    /// A file from `offset` on; `noexec` if its mount says so.
+    File {
+        /// The file; it stays open while it is mapped.
+        file: Arc<File>,
+        /// A multiple of the page size.
+        offset: u64,
+        /// The mount forbids execution.
+        noexec: bool,
+    },
+    /// An object without a file (System V memory), from its start on.
+    Object {
+        /// What is mapped.
+        object: Arc<dyn Mappable>,
+        /// What `/proc/pid/maps` calls it.
+        name: Arc<str>,
+        /// Told when the object comes and goes.
+        attachment: Option<Arc<dyn Attachment>>,
+    },
+}
+
+/// Arguments of `mmap(2)`.
+#[derive(Clone)]
+pub struct MapRequest {
+    /// Where: a hint, unless the flags fix it.
+    pub addr: u64,
+    /// Bytes; not zero.
+    pub len: u64,
+    /// `PROT_*`.
+    pub prot: Prot,
+    /// `MAP_*`.
+    pub flags: MapFlags,
+    /// What.
+    pub source: MapSource,
+}
+
+const RWX: Prot = Prot::READ.union(Prot::WRITE).union(Prot::EXEC);
+
+/// Flags that `MAP_SHARED_VALIDATE` knows for any file.
+const KNOWN: MapFlags = MapFlags::SHARED
+    .union(MapFlags::PRIVATE)
+    .union(MapFlags::FIXED)
+    .union(MapFlags::ANONYMOUS)
+    .union(MapFlags::DENYWRITE)
+    .union(MapFlags::EXECUTABLE)
+    .union(MapFlags::UNINITIALIZED)
+    .union(MapFlags::GROWSDOWN)
+    .union(MapFlags::LOCKED)
+    .union(MapFlags::NORESERVE)
+    .union(MapFlags::POPULATE)
+    .union(MapFlags::NONBLOCK)
+    .union(MapFlags::STACK)
+    .union(MapFlags::HUGETLB)
+    .union(MapFlags::_32BIT)
+    .union(MapFlags::ABOVE4G)
+    .union(MapFlags::FIXED_NOREPLACE)
+    .union(MapFlags::HUGE_MASK);
+
+/// The page-aligned range of `len` bytes at `addr`; `EINVAL` unless it is one that applications can have.
+pub(crate) fn user_pages(state: &State, addr: u64, len: u64) -> Result<Range<u64>, Errno> {
+    if addr % PAGE_SIZE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let end = page_up(len).and_then(|len| addr.checked_add(len)).ok_or(Errno::EINVAL)?;
+    if end > state.layout.range.end {
+        return Err(Errno::EINVAL);
+    }
+    Ok(addr..end)
+}
+
+/// What a file lets mappings do; `EACCES`, `EBADF`, `EPERM`.
+fn file_rights(file: &File, prot: Prot, shared: bool, noexec: bool) -> Result<Prot, Errno> {
+    if file.is_path_only() {
+        return Err(Errno::EBADF);
+    }
+    let flags = file.flags();
+    if !flags.readable() || (shared && prot.contains(Prot::WRITE) && !flags.writable()) {
+        return Err(Errno::EACCES);
+    }
+    if noexec && prot.contains(Prot::EXEC) {
+        return Err(Errno::EPERM);
+    }
+    let mut max = RWX;
+    if shared && !flags.writable() {
+        max -= Prot::WRITE;
+    }
+    if noexec {
+        max -= Prot::EXEC;
+    }
+    Ok(max)
+}
+
+impl AddressSpace {
+    /// `mmap(2)`; the address.
+    pub fn mmap(&self, request: &MapRequest) -> Result<u64, Errno> {
+        let MapRequest { len, prot, flags, .. } = *request;
+        let kind = flags.kind().ok_or(Errno::EINVAL)?;
+        let shared = kind != MapKind::Private;
+        if len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let len = page_up(len).ok_or(Errno::ENOMEM)?;
+        if kind == MapKind::SharedValidate && !(flags - KNOWN).is_empty() {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if flags.contains(MapFlags::HUGETLB) {
+            // There are no huge pages set aside.
+            let known = matches!(flags.huge_shift(), 0 | 21 | 30);
+            let anonymous = matches!(request.source, MapSource::Anonymous);
+            return Err(if known && anonymous { Errno::ENOMEM } else { Errno::EINVAL });
+        }
+        let mut area_flags = AreaFlags::empty();
+        area_flags.set(AreaFlags::SHARED, shared);
+        area_flags.set(AreaFlags::NORESERVE, flags.contains(MapFlags::NORESERVE));
+        area_flags.set(AreaFlags::LOCKED, flags.contains(MapFlags::LOCKED));
+        area_flags.set(AreaFlags::GROWSDOWN, flags.contains(MapFlags::GROWSDOWN));
+        let mut area = Area::anonymous(prot & RWX, area_flags);
+        let who = self.core.observer();
+        match &request.source {
+            MapSource::Anonymous if !shared => {}
+            MapSource::Anonymous => {
+                let object = MemoryObject::new(self.core.memory.clone());
+                object.set_size(len).map_err(|_| Errno::ENOMEM)?;
+                let name = Some(Arc::from("/dev/zero (deleted)"));
+                area.object = Some(Mapped::new(object.clone(), None, Some(object), name, None, who));
+            }
+            MapSource::File { file, offset, noexec } => {
+                if offset % PAGE_SIZE != 0 {
+                    return Err(Errno::EINVAL);
+                }
+                offset.checked_add(len).filter(|e| *e <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
+                area.max = file_rights(file, prot, shared, *noexec)?;
+                let mappable = file.ops().mappable(file)?;
+                area.object = Some(Mapped::new(mappable, Some(file.clone()), None, None, None, who));
+                area.offset = *offset;
+            }
+            MapSource::Object { object, name, attachment } => {
+                let (name, attachment) = (Some(name.clone()), attachment.clone());
+                area.object = Some(Mapped::new(object.clone(), None, None, name, attachment, who));
+            }
+        }
+        if flags.contains(MapFlags::GROWSDOWN) && (shared || area.object.is_some()) {
+            return Err(Errno::EINVAL);
+        }
+        let at = self.map_area(request.addr, len, flags, area)?;
+        let locked = flags.contains(MapFlags::LOCKED) || self.locks_future();
+        if locked || (flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK)) {
+            // Best effort, as on Linux.
+            let _ = self.populate(at..at + len, None);
+        }
+        Ok(at)
+    }
+
+    fn map_area(&self, addr: u64, len: u64, flags: MapFlags, mut area: Area) -> Result<u64, Errno> {
+        let mapped = self.core.run(|state, op| {
+            area.flags |= state.lock_future;
+            if state.areas.len() >= MAX_MAP_COUNT {
+                return Err(Errno::ENOMEM);
+            }
+            let at = state.place(addr, len, flags)?;
+            let range = at..at + len;
+            let replaced = state.covered(&range);
+            state.check_limits(&area, len, replaced)?;
+            if area.locked() {
+                if state.limits.memlock == 0 {
+                    return Err(Errno::EPERM);
+                }
+                state.check_lock_limit(len)?;
+            }
+            state.unmap(op, range.clone());
+            state.insert_area(range.clone(), area);
+            Ok((range.clone(), state.prefault(op, range)))
+        });
+        // On a failure of the platform the range holds nothing that can be relied on.
+        let (range, backed) = mapped?;
+        if let Err(e) = backed {
+            let _ = self.munmap(range.start, len);
+            return Err(e);
+        }
+        Ok(range.start)
+    }
+
+    /// `munmap(2)`.
+    pub fn munmap(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        self.core.run(|state, op| {
+            let range = user_pages(state, addr, len)?;
+            if range.is_empty() {
+                return Err(Errno::EINVAL);
+            }
+            let splits =
+                state.areas.get(range.start).is_some_and(|(r, _)| r.start < range.start && r.end > range.end);
+            if splits && state.areas.len() >= MAX_MAP_COUNT {
+                return Err(Errno::ENOMEM);
+            }
+            state.unmap(op, range);
+            Ok(())
+        })
+    }
+
+    /// `mprotect(2)`; `prot` may hold `PROT_GROWSDOWN`.
+    pub fn mprotect(&self, addr: u64, len: u64, prot: Prot) -> Result<(), Errno> {
+        if prot.contains(Prot::GROWSDOWN | Prot::GROWSUP) {
+            return Err(Errno::EINVAL);
+        }
+        if !(prot - (RWX | Prot::SEM | Prot::GROWSDOWN | Prot::GROWSUP)).is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        if addr % PAGE_SIZE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        self.core.run(|state, op| {
+            let end = page_up(len).and_then(|l| addr.checked_add(l)).ok_or(Errno::ENOMEM)?;
+            let mut range = addr..end;
+            if prot.contains(Prot::GROWSDOWN) {
+                let (r, area) = state.areas.at_or_after(addr).ok_or(Errno::ENOMEM)?;
+                if r.start >= range.end {
+                    return Err(Errno::ENOMEM);
+                }
+                if !area.flags.contains(AreaFlags::GROWSDOWN) {
+                    return Err(Errno::EINVAL);
+                }
+                range.start = r.start;
+            } else if prot.contains(Prot::GROWSUP) {
+                return Err(Errno::EINVAL);
+            }
+            state.reprotect(op, range, prot & RWX)
+        })
+    }
+
+    /// `brk(2)`: the end of the heap afterwards, which is `addr` or, if that cannot be, the old one.
+    pub fn brk(&self, addr: u64) -> u64 {
+        let done = self.core.run(|state, op| {
+            let old = state.layout.brk;
+            if addr < state.layout.start_brk || addr > state.layout.range.end {
+                return Err(Errno::ENOMEM);
+            }
+            let info = &state.info;
+            let heap =
+                (addr - state.layout.start_brk).saturating_add(info.end_data.saturating_sub(info.start_data));
+            if heap > state.limits.data {
+                return Err(Errno::ENOMEM);
+            }
+            let from = page_up(old).ok_or(Errno::ENOMEM)?;
+            let to = page_up(addr).ok_or(Errno::ENOMEM)?;
+            if to < from {
+                state.unmap(op, to..from);
+            } else if to > from {
+                let area = Area::anonymous(Prot::READ | Prot::WRITE, state.lock_future);
+                if state.areas.overlapping(from..to + PAGE_SIZE).next().is_some()
+                    || !state.is_free(&(from..to))
+                {
+                    return Err(Errno::ENOMEM);
+                }
+                state.check_limits(&area, to - from, 0)?;
+                if area.locked() {
+                    state.check_lock_limit(to - from)?;
+                }
+                state.layout.brk = addr;
+                state.insert_area(from..to, area);
+                if let Err(e) = state.prefault(op, from..to) {
+                    state.unmap(op, from..to);
+                    state.layout.brk = old;
+                    return Err(e);
+                }
+            }
+            state.layout.brk = addr;
+            Ok(())
+        });
+        let _ = done;
+        self.core.state.read().layout.brk
+    }
+
+    /// Exec: the heap starts, empty, at `addr`.
+    pub fn set_brk_start(&self, addr: u64) {
+        let mut state = self.core.state.write();
+        state.layout.start_brk = addr;
+        state.layout.brk = addr;
+    }
+
+    /// Exec: makes the stack, `size` bytes to begin with; its end. `ENOMEM`.
+    pub fn create_stack(&self, size: u64, executable: bool) -> Result<u64, Errno> {
+        let size = page_up(size).ok_or(Errno::ENOMEM)?;
+        let mut prot = Prot::READ | Prot::WRITE;
+        prot.set(Prot::EXEC, executable);
+        self.core.run(|state, op| {
+            let top = page_down(state.layout.stack_top);
+            let range = top.checked_sub(size).ok_or(Errno::ENOMEM)?..top;
+            let area = Area::anonymous(prot, AreaFlags::GROWSDOWN);
+            state.check_limits(&area, size, 0)?;
+            state.insert_area(range.clone(), area);
+            state.info.start_stack = top;
+            state.prefault(op, range)?;
+            Ok(top)
+        })
+    }
+
+    /// Exec: where to load a position-independent program of `len` bytes.
+    pub fn pie_base(&self, len: u64) -> Result<u64, Errno> {
+        let mut state = self.core.state.write();
+        let len = page_up(len).ok_or(Errno::ENOMEM)?;
+        let base = state.layout.pie_base;
+        let end = base.checked_add(len).ok_or(Errno::ENOMEM)?;
+        if end <= state.layout.range.end && state.is_free(&(base..end)) {
+            Ok(base)
+        } else {
+            state.find_room(len)
+        }
+    }
+
+    /// Exec: where the heap is to start for a program that ends at `end`: a random way behind it.
+    pub fn random_brk(&self, end: u64) -> u64 {
+        let away = host::random::u64().unwrap_or(0) % (32 << 20);
+        page_up(end.saturating_add(away)).unwrap_or(end)
+    }
+}
+
+impl State {
+    /// Where a mapping of `len` bytes goes.
+    fn place(&mut self, addr: u64, len: u64, flags: MapFlags) -> Result<u64, Errno> {
+        let user = self.layout.range.clone();
+        if len > user.end - user.start {
+            return Err(Errno::ENOMEM);
+        }
+        if flags.is_fixed() {
+            if addr % PAGE_SIZE != 0 {
+                return Err(Errno::EINVAL);
+            }
+            let end = addr.checked_add(len).filter(|e| *e <= user.end).ok_or(Errno::ENOMEM)?;
+            if addr < user.start {
+                return Err(Errno::EPERM);
+            }
+            if flags.contains(MapFlags::FIXED_NOREPLACE) && self.covered(&(addr..end)) > 0 {
+                return Err(Errno::EEXIST);
+            }
+            return Ok(addr);
+        }
+        if addr != 0
+            && let Some(hint) = page_up(addr)
+            && let hint = hint.max(user.start)
+            && let Some(end) = hint.checked_add(len)
+            && end <= user.end
+            && self.covered(&(hint..end)) == 0
+            && self.is_free(&(hint..end))
+        {
+            return Ok(hint);
+        }
+        if flags.contains(MapFlags::_32BIT) {
+            let window = 0x4000_0000.max(user.start)..0x8000_0000.min(user.end);
+            if window.is_empty() {
+                return Err(Errno::ENOMEM);
+            }
+            return self.scan_down(window, len).0.ok_or(Errno::ENOMEM);
+        }
+        if flags.contains(MapFlags::GROWSDOWN) {
+            // Room to grow into is wanted, too.
+            if let Ok(at) = self.find_room(len.saturating_add(STACK_GAP)) {
+                return Ok(at + STACK_GAP);
+            }
+        }
+        self.find_room(len)
+    }
+
+    /// Gives the areas of `range` the protection `prot`, up to the first hole or refusal.
+    fn reprotect(&mut self, op: &mut crate::op::Op<'_>, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+        // What `mprotect` got to before it failed is done, as on Linux.
+        let mut end = range.start;
+        let mut result = Ok(());
+        let mut more_data = 0;
+        let mut backed = Vec::new();
+        for (r, area) in self.areas.overlapping(range.clone()) {
+            if r.start > end {
+                break;
+            }
+            if !area.max.contains(prot) {
+                result = Err(Errno::EACCES);
+                break;
+            }
+            let part = r.start.max(range.start)..r.end.min(range.end);
+            if prot.contains(Prot::WRITE) && !area.is_data() && !area.shared() {
+                more_data += part.end - part.start;
+                backed.push(part.clone());
+            }
+            end = part.end;
+        }
+        if result.is_ok() && end < range.end {
+            result = Err(Errno::ENOMEM);
+        }
+        if more_data > 0 && self.totals.data.saturating_add(more_data) > self.limits.data {
+            return Err(Errno::ENOMEM);
+        }
+        if self.areas.len() + 2 > MAX_MAP_COUNT
+            && [range.start, end].iter().any(|at| self.areas.get(*at).is_some_and(|(r, _)| r.start < *at))
+        {
+            return Err(Errno::ENOMEM);
+        }
+        let done = range.start..end;
+        if done.is_empty() {
+            return result;
+        }
+        self.update_areas(done.clone(), |area| area.prot = prot);
+        self.protect_pages(op, done);
+        for part in backed {
+            // Memory that becomes writable is about to be used. What cannot be backed now faults later.
+            let _ = self.prefault(op, part);
+        }
+        result
+    }
+}
