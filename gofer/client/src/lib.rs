@@ -1,1 +1,1 @@
-//! gofer-client: see ARCHITECTURE.md.
+//! x
