@@ -22,7 +22,7 @@ pub struct Reply {
     /// That of the request.
     pub id: u64,
     /// In the order of the operations. An operation whose answer might not have fitted into the message any more
-    /// was not begun and has `EAGAIN`; asked again, first in a request, it fits.
+    /// was not begun and has `EAGAIN`, and so have all behind it; asked again, first in a request, it fits.
     pub results: List<Result<Answer, i32>, MAX_OPS>,
 }
 

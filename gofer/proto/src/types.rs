@@ -213,7 +213,7 @@ bitflags::bitflags! {
         const ATTRS = 4;
         /// Contents or length changed (sent when a writer closes the file).
         const DATA = 8;
-        /// The directory itself went away or was moved; no more events for it.
+        /// The directory itself went away; no more events for it.
         const SELF_GONE = 16;
         /// The name is of a directory.
         const IS_DIR = 32;

@@ -150,9 +150,11 @@ impl Server {
         let mut fds = Vec::new();
         // The head: an identity and the number of results.
         let mut used = 32;
+        let mut full = false;
         for op in request.ops {
-            let fits = used + op.answer_bound() <= MAX_MESSAGE || results.is_empty();
-            let result = if fits {
+            // Once one does not fit the rest waits too: operations are carried out in order.
+            full = full || (!results.is_empty() && used + op.answer_bound() > MAX_MESSAGE);
+            let result = if !full {
                 self.counters.operations += 1;
                 self.dispatch(op, MAX_MESSAGE - used)
             } else {

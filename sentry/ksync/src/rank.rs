@@ -82,6 +82,10 @@ ranks! {
     FUTEX = 700;
     /// Timers.
     TIMER = 720;
+    /// A connection with the gofer, held for a round trip.
+    GOFER = 860;
+    /// Files to be forgotten with the next request to the gofer (pushed to when a handle is dropped, under anything).
+    GOFER_CLOSES = 940;
     /// Under which nothing but wait queues is taken.
     LEAF = 900;
     /// Ready list of an epoll instance (taken in wait queue callbacks).
