@@ -6,11 +6,14 @@
 use crate::MAX_MESSAGE;
 use serde::{Deserialize, Serialize};
 
+/// What a decoder may produce, in bytes. It counts integers at their full size, and a byte on the wire can be one of eight.
+const DECODED: usize = 8 * MAX_MESSAGE;
+
 const CONFIG: bincode::config::Configuration<
     bincode::config::LittleEndian,
     bincode::config::Varint,
-    bincode::config::Limit<MAX_MESSAGE>,
-> = bincode::config::standard().with_limit::<MAX_MESSAGE>();
+    bincode::config::Limit<DECODED>,
+> = bincode::config::standard().with_limit::<DECODED>();
 
 /// Why a message could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]

@@ -103,6 +103,19 @@ fn a_length_that_lies_allocates_nothing() {
 }
 
 #[test]
+fn a_full_message_of_small_numbers_is_accepted() {
+    let entry = DirEntry {
+        name: Name::new(b"n").unwrap(), ino: 1, kind: 8, next: 1, attr: Some(Attr::default()), node: Some(NodeId(1)),
+    };
+    let mut entries = List::new();
+    let each = encoded_len(&entry).unwrap();
+    while (entries.len() + 1) * each + 32 < MAX_MESSAGE && entries.push(entry.clone()).is_ok() {}
+    let answer = Answer::Entries { entries, end: true, watched: false };
+    let reply = Reply { id: 1, results: vec![Ok(answer)].try_into().unwrap() };
+    assert_eq!(decode::<Reply>(&bytes(&reply)).unwrap(), reply);
+}
+
+#[test]
 fn names() {
     for bad in [&b""[..], b".", b"..", b"a/b", b"/", b"a\0", b"\0"] {
         assert_eq!(Name::new(bad).unwrap_err().errno(), 22);
