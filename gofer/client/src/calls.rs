@@ -119,8 +119,12 @@ impl Client {
         if parts.is_empty() {
             parts.push(&[]);
         }
-        let mut all =
-            WalkResult { steps: Vec::new(), end: WalkEnd::Complete, watched: flags.contains(WalkFlags::WATCH), file: None };
+        let mut all = WalkResult {
+            steps: Vec::new(),
+            end: WalkEnd::Complete,
+            watched: flags.contains(WalkFlags::WATCH),
+            file: None,
+        };
         let last = parts.len().saturating_sub(1);
         for (i, part) in parts.into_iter().enumerate() {
             let start = all.steps.last().map_or(from, |f| &f.node).id();
@@ -171,7 +175,8 @@ impl Client {
         let mut out = Vec::with_capacity(names.len());
         // So many fit whatever their length.
         for part in names.chunks(200) {
-            let asked = part.iter().map(|(dir, n)| Ok((dir.id(), name(n)?))).collect::<Result<Vec<_>, Errno>>()?;
+            let asked =
+                part.iter().map(|(dir, n)| Ok((dir.id(), name(n)?))).collect::<Result<Vec<_>, Errno>>()?;
             let op = Op::Stat { names: List::try_from(asked).map_err(|_| Errno::E2BIG)? };
             out.extend(self.attrs(op, part.len())?);
         }
@@ -218,13 +223,26 @@ impl Client {
     }
 
     /// `symlink(2)`; of `make` only the owner counts.
-    pub fn symlink(self: &Arc<Self>, dir: &Node, new: &[u8], target: &[u8], make: Make) -> Result<Made, Errno> {
+    pub fn symlink(
+        self: &Arc<Self>,
+        dir: &Node,
+        new: &[u8],
+        target: &[u8],
+        make: Make,
+    ) -> Result<Made, Errno> {
         let target = LinkTarget::new(target).map_err(|_| Errno::ENAMETOOLONG)?;
         self.made(Op::Symlink { dir: dir.id(), name: name(new)?, target, make })
     }
 
     /// `mknod(2)`: `kind` is `S_IFREG`, `S_IFIFO`, `S_IFSOCK`, or `S_IFCHR` with device 0 (a whiteout).
-    pub fn mknod(self: &Arc<Self>, dir: &Node, new: &[u8], kind: u32, rdev: u64, make: Make) -> Result<Made, Errno> {
+    pub fn mknod(
+        self: &Arc<Self>,
+        dir: &Node,
+        new: &[u8],
+        kind: u32,
+        rdev: u64,
+        make: Make,
+    ) -> Result<Made, Errno> {
         self.made(Op::Mknod { dir: dir.id(), name: name(new)?, kind, rdev, make })
     }
 
@@ -255,7 +273,12 @@ impl Client {
     }
 
     /// `renameat2(2)`; the attributes of the old and of the new directory afterwards.
-    pub fn rename(&self, old: (&Node, &[u8]), new: (&Node, &[u8]), flags: u32) -> Result<(Attr, Attr), Errno> {
+    pub fn rename(
+        &self,
+        old: (&Node, &[u8]),
+        new: (&Node, &[u8]),
+        flags: u32,
+    ) -> Result<(Attr, Attr), Errno> {
         let op = Op::Rename {
             old_dir: old.0.id(),
             old_name: name(old.1)?,

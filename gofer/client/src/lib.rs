@@ -40,10 +40,10 @@ mod calls;
 mod client;
 mod events;
 
-pub use calls::{Donated, DirPart, Found, Listed, Made, WalkResult};
+pub use calls::{DirPart, Donated, Found, Listed, Made, WalkResult};
 pub use client::{Client, Node};
 pub use events::EventStream;
 pub use gofer_proto::{
-    Access, Answer, Attr, Change, Event, LinkTarget, ListFlags, Make, Name, NodeId, Op, SetAttr, SetTime, SocketKind,
-    Statfs, Time, WalkEnd, WalkFlags, Want,
+    Access, Answer, Attr, Change, Event, LinkTarget, ListFlags, Make, Name, NodeId, Op, SetAttr, SetTime,
+    SocketKind, Statfs, Time, WalkEnd, WalkFlags, Want,
 };

@@ -2,7 +2,9 @@
 
 use crate::bounded::List;
 use crate::types::*;
-use crate::{ATTR_BYTES, MAX_ASKED, MAX_CLOSES, MAX_ENTRIES, MAX_EVENTS, MAX_LINK, MAX_OPS, MAX_WALK, MAX_XATTR};
+use crate::{
+    ATTR_BYTES, MAX_ASKED, MAX_CLOSES, MAX_ENTRIES, MAX_EVENTS, MAX_LINK, MAX_OPS, MAX_WALK, MAX_XATTR,
+};
 use serde::{Deserialize, Serialize};
 
 /// A message from the sentry.

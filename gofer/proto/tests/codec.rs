@@ -21,9 +21,23 @@ fn max_attr() -> Attr {
     let t = Time { sec: i64::MIN, nsec: u32::MAX };
     let big = u64::MAX;
     Attr {
-        ino: big, dev: big, mode: u32::MAX, nlink: u32::MAX, uid: u32::MAX, gid: u32::MAX, rdev: big, size: big,
-        blocks: big, blksize: u32::MAX, atime: t, mtime: t, ctime: t, btime: Some(t), attributes: big,
-        attributes_mask: big, mnt_id: big,
+        ino: big,
+        dev: big,
+        mode: u32::MAX,
+        nlink: u32::MAX,
+        uid: u32::MAX,
+        gid: u32::MAX,
+        rdev: big,
+        size: big,
+        blocks: big,
+        blksize: u32::MAX,
+        atime: t,
+        mtime: t,
+        ctime: t,
+        btime: Some(t),
+        attributes: big,
+        attributes_mask: big,
+        mnt_id: big,
     }
 }
 
@@ -105,7 +119,12 @@ fn a_length_that_lies_allocates_nothing() {
 #[test]
 fn a_full_message_of_small_numbers_is_accepted() {
     let entry = DirEntry {
-        name: Name::new(b"n").unwrap(), ino: 1, kind: 8, next: 1, attr: Some(Attr::default()), node: Some(NodeId(1)),
+        name: Name::new(b"n").unwrap(),
+        ino: 1,
+        kind: 8,
+        next: 1,
+        attr: Some(Attr::default()),
+        node: Some(NodeId(1)),
     };
     let mut entries = List::new();
     let each = encoded_len(&entry).unwrap();

@@ -100,7 +100,8 @@ impl Server {
         if !xattr_is_ours(name.bytes()) {
             return Err(Errno::PERM);
         }
-        let flags = XattrFlags::from_bits(flags).filter(|f| !f.contains(XattrFlags::all())).ok_or(Errno::INVAL)?;
+        let flags =
+            XattrFlags::from_bits(flags).filter(|f| !f.contains(XattrFlags::all())).ok_or(Errno::INVAL)?;
         rustix::fs::setxattr(self.proc.path(&node.fd), name.bytes(), value, flags)?;
         self.settle(&Own::File(&attr::of_fd(&node.fd)?));
         Ok((Answer::Done, None))
@@ -126,7 +127,11 @@ impl Server {
             S_IFREG => self.proc.reopen(&node.fd, OFlags::RDONLY | OFlags::NONBLOCK)?,
             _ => return Err(Errno::INVAL),
         };
-        if data_only { rustix::fs::fdatasync(&file)? } else { rustix::fs::fsync(&file)? }
+        if data_only {
+            rustix::fs::fdatasync(&file)?
+        } else {
+            rustix::fs::fsync(&file)?
+        }
         Ok((Answer::Done, None))
     }
 }

@@ -9,8 +9,8 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Is, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch,
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Is, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,7 +52,8 @@ pub enum ConfineError {
 pub fn raise_descriptor_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     // Best effort: with the soft limit the sentry is told ENFILE earlier and forgets more.
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_ok();
+    let raised =
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_ok();
     let limit = if raised { limit.maximum } else { limit.current };
     limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(1 << 20)
 }
@@ -96,20 +97,61 @@ fn only(arg: u8, op: Is, value: u64) -> Result<SeccompRule, seccompiler::Backend
 fn program(policy: &Policy, action: SeccompAction) -> Result<BpfProgram, seccompiler::BackendError> {
     const PLAIN: &[i64] = &[
         // requests, replies, events
-        libc::SYS_poll, libc::SYS_ppoll, libc::SYS_recvfrom, libc::SYS_sendto, libc::SYS_sendmsg,
+        libc::SYS_poll,
+        libc::SYS_ppoll,
+        libc::SYS_recvfrom,
+        libc::SYS_sendto,
+        libc::SYS_sendmsg,
         // files
-        libc::SYS_openat, libc::SYS_openat2, libc::SYS_close, libc::SYS_statx, libc::SYS_readlinkat,
-        libc::SYS_getdents64, libc::SYS_lseek, libc::SYS_fstatfs, libc::SYS_mkdirat, libc::SYS_symlinkat,
-        libc::SYS_linkat, libc::SYS_mknodat, libc::SYS_unlinkat, libc::SYS_renameat2, libc::SYS_fchmodat,
-        libc::SYS_fchownat, libc::SYS_utimensat, libc::SYS_ftruncate, libc::SYS_getxattr, libc::SYS_setxattr,
-        libc::SYS_listxattr, libc::SYS_removexattr, libc::SYS_fsync, libc::SYS_fdatasync,
+        libc::SYS_openat,
+        libc::SYS_openat2,
+        libc::SYS_close,
+        libc::SYS_statx,
+        libc::SYS_readlinkat,
+        libc::SYS_getdents64,
+        libc::SYS_lseek,
+        libc::SYS_fstatfs,
+        libc::SYS_mkdirat,
+        libc::SYS_symlinkat,
+        libc::SYS_linkat,
+        libc::SYS_mknodat,
+        libc::SYS_unlinkat,
+        libc::SYS_renameat2,
+        libc::SYS_fchmodat,
+        libc::SYS_fchownat,
+        libc::SYS_utimensat,
+        libc::SYS_ftruncate,
+        libc::SYS_getxattr,
+        libc::SYS_setxattr,
+        libc::SYS_listxattr,
+        libc::SYS_removexattr,
+        libc::SYS_fsync,
+        libc::SYS_fdatasync,
         // watches
-        libc::SYS_inotify_init1, libc::SYS_inotify_add_watch, libc::SYS_inotify_rm_watch, libc::SYS_read,
+        libc::SYS_inotify_init1,
+        libc::SYS_inotify_add_watch,
+        libc::SYS_inotify_rm_watch,
+        libc::SYS_read,
         // memory, logging, ending
-        libc::SYS_munmap, libc::SYS_mremap, libc::SYS_brk, libc::SYS_madvise, libc::SYS_write, libc::SYS_writev,
-        libc::SYS_futex, libc::SYS_getrandom, libc::SYS_clock_gettime, libc::SYS_rt_sigreturn, libc::SYS_rt_sigprocmask,
-        libc::SYS_sigaltstack, libc::SYS_restart_syscall, libc::SYS_sched_yield, libc::SYS_gettid, libc::SYS_getpid,
-        libc::SYS_rt_sigaction, libc::SYS_exit, libc::SYS_exit_group,
+        libc::SYS_munmap,
+        libc::SYS_mremap,
+        libc::SYS_brk,
+        libc::SYS_madvise,
+        libc::SYS_write,
+        libc::SYS_writev,
+        libc::SYS_futex,
+        libc::SYS_getrandom,
+        libc::SYS_clock_gettime,
+        libc::SYS_rt_sigreturn,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_sigaltstack,
+        libc::SYS_restart_syscall,
+        libc::SYS_sched_yield,
+        libc::SYS_gettid,
+        libc::SYS_getpid,
+        libc::SYS_rt_sigaction,
+        libc::SYS_exit,
+        libc::SYS_exit_group,
     ];
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = PLAIN.iter().map(|&nr| (nr, Vec::new())).collect();
     let no_exec = only(2, Is::MaskedEq(libc::PROT_EXEC as u64), 0)?;

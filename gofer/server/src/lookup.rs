@@ -31,8 +31,13 @@ fn target(link: &OwnedFd) -> Result<LinkTarget, Errno> {
 
 /// `O_*` of a request, checked.
 pub fn open_flags(flags: u32) -> Result<(OFlags, Access), Errno> {
-    let allowed =
-        OFlags::ACCMODE | OFlags::TRUNC | OFlags::APPEND | OFlags::DIRECT | OFlags::NOATIME | OFlags::SYNC | OFlags::DSYNC;
+    let allowed = OFlags::ACCMODE
+        | OFlags::TRUNC
+        | OFlags::APPEND
+        | OFlags::DIRECT
+        | OFlags::NOATIME
+        | OFlags::SYNC
+        | OFlags::DSYNC;
     let flags = OFlags::from_bits_retain(flags);
     let access = match flags & OFlags::ACCMODE {
         m if m == OFlags::RDONLY => Access::READ,
@@ -61,8 +66,12 @@ impl Server {
             self.check_name(name)?;
         }
         let start = self.nodes.get(from)?;
-        let mut walked =
-            Walked { steps: List::new(), end: WalkEnd::Complete, watched: flags.contains(WalkFlags::WATCH), fd: None };
+        let mut walked = Walked {
+            steps: List::new(),
+            end: WalkEnd::Complete,
+            watched: flags.contains(WalkFlags::WATCH),
+            fd: None,
+        };
         if names.is_empty() {
             self.nodes.room()?;
             let fd = rustix::io::fcntl_dupfd_cloexec(&start.fd, 3)?;
@@ -170,7 +179,10 @@ impl Server {
             _ => return Err(Errno::ACCESS),
         }
         // Writing to a FIFO or a device does not change the tree.
-        if node.kind == S_IFREG && node.readonly && (access.contains(Access::WRITE) || flags.contains(OFlags::TRUNC)) {
+        if node.kind == S_IFREG
+            && node.readonly
+            && (access.contains(Access::WRITE) || flags.contains(OFlags::TRUNC))
+        {
             return Err(Errno::ROFS);
         }
         // Never waits: not for the other end of a FIFO, not for a lease to be given up.
@@ -274,7 +286,8 @@ impl Server {
             SocketKind::SeqPacket => SocketType::SEQPACKET,
         };
         // Non-blocking: a full backlog is the sentry's to wait for, not ours.
-        let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+        let socket =
+            socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
         connect(&socket, &SocketAddrUnix::new(self.proc.path(&node.fd))?)?;
         let attr = attr::of_fd(&node.fd)?;
         Ok((Answer::Opened { access: Access::READ | Access::WRITE, attr }, Some(socket)))

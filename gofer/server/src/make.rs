@@ -36,7 +36,12 @@ impl Server {
         }
         let mode = make.mode & PERMISSIONS;
         if !attr.is_symlink() && (attr.mode & PERMISSIONS != mode || (changed && mode & 0o6000 != 0)) {
-            rustix::fs::chmodat(self.proc.dir(), self.proc.name(fd), Mode::from_raw_mode(mode), AtFlags::empty())?;
+            rustix::fs::chmodat(
+                self.proc.dir(),
+                self.proc.name(fd),
+                Mode::from_raw_mode(mode),
+                AtFlags::empty(),
+            )?;
             changed = true;
         }
         if changed {
@@ -66,7 +71,8 @@ impl Server {
         let dir = self.writable_dir(dir, name)?;
         self.nodes.room()?;
         let (flags, access) = open_flags(flags)?;
-        let how = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let how =
+            flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::openat(&dir.fd, name.bytes(), how, first_mode(make))?;
         let finish = || {
             let attr = self.give(&file, make)?;

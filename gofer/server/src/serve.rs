@@ -107,7 +107,11 @@ pub fn serve(mut server: Server, socket: &OwnedFd, events: Option<&OwnedFd>) -> 
             continue;
         }
         // Without room for control messages, descriptors that the peer attaches are dropped by the host.
-        let length = match rustix::net::recv(socket, incoming.as_mut_slice(), RecvFlags::TRUNC | RecvFlags::DONTWAIT) {
+        let length = match rustix::net::recv(
+            socket,
+            incoming.as_mut_slice(),
+            RecvFlags::TRUNC | RecvFlags::DONTWAIT,
+        ) {
             Ok((_, length)) => length,
             Err(Errno::AGAIN | Errno::INTR) => continue,
             Err(Errno::CONNRESET) => return Ok(server.counters()),

@@ -53,7 +53,11 @@ impl ProcFd {
     /// # Errors
     /// Whatever opening `/proc/self/fd` says.
     pub fn absolute() -> Result<Self, Errno> {
-        let dir = rustix::fs::open("/proc/self/fd", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let dir = rustix::fs::open(
+            "/proc/self/fd",
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         Ok(Self { dir, prefix: "/proc/self/fd/" })
     }
     pub(crate) fn dir(&self) -> &OwnedFd {

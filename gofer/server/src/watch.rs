@@ -7,9 +7,9 @@
 //!
 //! The instance is made with the first watch, since a host allows few.
 
+use crate::attr;
 use crate::nodes::{Node, Nodes};
 use crate::server::ProcFd;
-use crate::attr;
 use gofer_proto::{Attr, Change, Event, Name, NodeId};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
@@ -143,7 +143,12 @@ impl Watches {
                 continue;
             }
             for &dir in ids {
-                out.push(Event::Changed { dir, name: name.clone(), change: change(flags), cookie: event.cookie() });
+                out.push(Event::Changed {
+                    dir,
+                    name: name.clone(),
+                    change: change(flags),
+                    cookie: event.cookie(),
+                });
             }
         }
         for wd in gone {
@@ -158,12 +163,21 @@ impl Watches {
 }
 
 /// Whether an event is the echo of `own`.
-fn caused(nodes: &Nodes, own: &Own<'_>, wd: i32, ids: &[NodeId], name: Option<&Name>, flags: ReadFlags) -> bool {
+fn caused(
+    nodes: &Nodes,
+    own: &Own<'_>,
+    wd: i32,
+    ids: &[NodeId],
+    name: Option<&Name>,
+    flags: ReadFlags,
+) -> bool {
     match (own, name) {
         (Own::Nothing, _) | (Own::Names(_), None) => false,
         (Own::Names(names), Some(name)) => names.iter().any(|(w, n)| *w == Some(wd) && *n == name),
         (Own::File(file), name) => {
-            if flags.intersects(ReadFlags::CREATE | ReadFlags::DELETE | ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO) {
+            if flags.intersects(
+                ReadFlags::CREATE | ReadFlags::DELETE | ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO,
+            ) {
                 return false;
             }
             let Some(dir) = ids.first().and_then(|&id| nodes.get(id).ok()) else { return false };

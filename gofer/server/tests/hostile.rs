@@ -20,15 +20,17 @@ fn names_that_would_escape() {
     let bad = [&b".."[..], b".", b"", b"../secret", b"d/../../secret", b"/etc/passwd", b"d/", b"a\0b"];
     for name in bad {
         // The client refuses before it asks ...
-        assert_eq!(
-            g.client.walk(&root, &[name], WalkFlags::empty(), Want::Read).unwrap_err(),
-            Errno::EINVAL
-        );
+        assert_eq!(g.client.walk(&root, &[name], WalkFlags::empty(), Want::Read).unwrap_err(), Errno::EINVAL);
         // ... and the gofer does, whatever the client is.
         let n = Name(Blob::new(name).unwrap());
         let (dir, make) = (root.id(), make(0o700));
         let ops = vec![
-            Op::Walk { node: dir, names: vec![n.clone()].try_into().unwrap(), flags: WalkFlags::empty(), want: Want::Read },
+            Op::Walk {
+                node: dir,
+                names: vec![n.clone()].try_into().unwrap(),
+                flags: WalkFlags::empty(),
+                want: Want::Read,
+            },
             Op::Create { dir, name: n.clone(), flags: 2, make },
             Op::Mkdir { dir, name: n.clone(), make },
             Op::Symlink { dir, name: n.clone(), target: Blob::default(), make },
@@ -36,8 +38,20 @@ fn names_that_would_escape() {
             Op::Mknod { dir, name: n.clone(), kind: 0o010_000, rdev: 0, make },
             Op::Unlink { dir, name: n.clone(), is_dir: false },
             Op::Unlink { dir, name: n.clone(), is_dir: true },
-            Op::Rename { old_dir: dir, old_name: n.clone(), new_dir: dir, new_name: Name::new(b"x").unwrap(), flags: 0 },
-            Op::Rename { old_dir: dir, old_name: Name::new(b"d").unwrap(), new_dir: dir, new_name: n.clone(), flags: 0 },
+            Op::Rename {
+                old_dir: dir,
+                old_name: n.clone(),
+                new_dir: dir,
+                new_name: Name::new(b"x").unwrap(),
+                flags: 0,
+            },
+            Op::Rename {
+                old_dir: dir,
+                old_name: Name::new(b"d").unwrap(),
+                new_dir: dir,
+                new_name: n.clone(),
+                flags: 0,
+            },
         ];
         for answer in g.client.batch(ops).unwrap() {
             assert_eq!(answer.unwrap_err(), Errno::EINVAL, "{name:?}");
@@ -104,7 +118,8 @@ fn a_directory_that_becomes_a_link() {
     if !g.path("inside").symlink_metadata().unwrap().is_dir() {
         swap("inside", "outside");
     }
-    let dir = g.client.walk(&root, &[b"inside"], WalkFlags::empty(), Want::Nothing).unwrap().steps.remove(0).node;
+    let dir =
+        g.client.walk(&root, &[b"inside"], WalkFlags::empty(), Want::Nothing).unwrap().steps.remove(0).node;
     swap("inside", "outside");
     let w = g.client.walk(&dir, &[b"secret"], WalkFlags::empty(), Want::Nothing).unwrap();
     assert_eq!(w.steps[0].attr.size, 6);
@@ -118,7 +133,8 @@ fn garbage_ends_the_connection() {
         let root = dir.path().to_owned();
         let gofer = std::thread::spawn(move || {
             let proc = gofer_server::ProcFd::absolute().unwrap();
-            let server = gofer_server::Server::new(vec![common::tree(&root, false)], Default::default(), proc, 512);
+            let server =
+                gofer_server::Server::new(vec![common::tree(&root, false)], Default::default(), proc, 512);
             gofer_server::serve(server, &theirs, None)
         });
         send(&ours, garbage, SendFlags::NOSIGNAL).unwrap();
