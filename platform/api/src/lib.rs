@@ -119,7 +119,7 @@ pub trait Context: Send {
 }
 
 /// What a worker thread does between polls; see [`ksync::exec::Idle`].
-pub use ksync::exec::Idle as Worker;
+pub use ksync::exec::{Idle as Worker, Kick};
 
 /// The vDSO that a platform puts into every address space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

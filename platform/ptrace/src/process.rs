@@ -1,0 +1,82 @@
+//! Stub processes: one an address space.
+//!
+//! The first thread of each is its *leader*: traced by the keeper, always stopped, never runs application code; so
+//! mappings can be changed whatever the other threads do. Others are parked (traced by nobody, asleep in the stub
+//! page) or traced by the worker that claimed or made them.
+
+use crate::{orders::Slot, worker::WorkerShared};
+use parking_lot::Mutex;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// A stub process.
+pub struct Process {
+    /// Process id, and thread id of the leader.
+    pub pid: i32,
+    /// Its order page.
+    pub slot: Slot,
+    dead: AtomicBool,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    parked: Vec<i32>,
+    /// Workers that trace threads here.
+    owners: Vec<Arc<WorkerShared>>,
+}
+
+impl Process {
+    /// A process whose only other thread is parked.
+    pub fn new(pid: i32, slot: Slot, parked: i32) -> Arc<Self> {
+        let threads = Mutex::new(Threads { parked: vec![parked], owners: Vec::new() });
+        Arc::new(Self { pid, slot, dead: AtomicBool::new(false), threads })
+    }
+
+    /// Whether it is known to be gone or broken.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// It broke: kills it, so that nothing of it runs on. The keeper reaps it when its space goes.
+    pub fn break_down(&self) {
+        if !self.dead.swap(true, Ordering::AcqRel) {
+            log::error!("stub process {} is lost", self.pid);
+            crate::sys::kill(self.pid);
+            self.kick_owners();
+        }
+    }
+
+    /// The keeper killed it.
+    pub fn note_killed(&self) {
+        self.dead.store(true, Ordering::Release);
+        self.kick_owners();
+    }
+
+    fn kick_owners(&self) {
+        let owners = std::mem::take(&mut self.threads.lock().owners);
+        for owner in owners {
+            owner.ask_to_reap();
+        }
+    }
+
+    /// Takes a thread that nobody traces.
+    pub fn take_parked(&self) -> Option<i32> {
+        self.threads.lock().parked.pop()
+    }
+
+    /// Gives it one.
+    pub fn add_parked(&self, tid: i32) {
+        self.threads.lock().parked.push(tid);
+    }
+
+    /// Notes that a worker traces a thread here.
+    pub fn add_owner(&self, worker: &Arc<WorkerShared>) {
+        let mut threads = self.threads.lock();
+        if !threads.owners.iter().any(|o| Arc::ptr_eq(o, worker)) {
+            threads.owners.push(worker.clone());
+        }
+    }
+}
