@@ -54,6 +54,8 @@ ranks! {
     FS_CONTEXT = 520;
     /// File locks of an inode, and the table for deadlock detection.
     FILE_LOCKS = 530;
+    /// While an epoll begins to watch another.
+    EPOLL_NEST = 538;
     /// An epoll instance's interest list; nested instances outer before inner.
     EPOLL = 540;
     /// Reads and writes of a memory object against its truncation; held while application memory is copied.

@@ -15,6 +15,7 @@
 pub mod attr;
 pub mod cred;
 pub mod dentry;
+pub mod epoll;
 pub mod fd_table;
 pub mod file;
 pub mod inode;
