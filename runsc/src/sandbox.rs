@@ -110,7 +110,8 @@ impl Drop for Undo {
 }
 
 /// Starts a sandbox and waits until it stands.
-pub fn create(request: Request<'_>) -> anyhow::Result<Sandbox> {
+pub fn create(mut request: Request<'_>) -> anyhow::Result<Sandbox> {
+    let extra_files = std::mem::take(&mut request.extra_files);
     let Request { global, id, bundle, .. } = &request;
     let root = state::root_dir(global);
     let process = convert::process(bundle.process()?)?;
@@ -129,7 +130,8 @@ pub fn create(request: Request<'_>) -> anyhow::Result<Sandbox> {
             upper_layer(&overlay, tree, is_root, &mut files)
         })?;
 
-    let mut undo = Undo { container: Some(Container::create(&root, id)?), ..Undo::default() };
+    let mut undo = Undo::default();
+    undo.container = Some(Container::create(&root, id)?);
     let socket = root.join(format!("runsc-{id}.sock"));
     let control = listen(&socket)?;
     undo.socket = Some(socket.clone());
@@ -184,7 +186,7 @@ pub fn create(request: Request<'_>) -> anyhow::Result<Sandbox> {
     for (number, fd) in (0..).zip(stdio) {
         guest_files.push((number, files.keep(fd.try_clone_to_owned().context("standard descriptors")?)));
     }
-    for (number, fd) in (3..).zip(request.extra_files) {
+    for (number, fd) in (3..).zip(extra_files) {
         guest_files.push((number, files.keep(fd)));
     }
     let cpuinfo = File::open("/proc/cpuinfo").ok();
