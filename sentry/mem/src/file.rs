@@ -146,7 +146,7 @@ impl MemoryFile {
 
     /// The same, at a place that suits the caller if there is one.
     pub fn allocate_hint(&self, len: u64, hint: Hint) -> Result<u64, Errno> {
-        if len == 0 || len % PAGE_SIZE != 0 {
+        if len == 0 || !len.is_multiple_of(PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         let mut alloc = self.alloc.lock();

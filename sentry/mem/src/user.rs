@@ -234,7 +234,7 @@ impl<M: UserMemory + ?Sized> UserMemoryExt for M {
         access: Access,
         mut f: impl FnMut(&std::sync::atomic::AtomicU32) -> R,
     ) -> Result<R, Errno> {
-        if addr.0 % 4 != 0 {
+        if !addr.0.is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
         let mut result = None;

@@ -59,7 +59,7 @@ impl AddressSpace {
             // There are no huge pages to collapse into.
             _ => return Err(Errno::EINVAL),
         }
-        if addr % PAGE_SIZE != 0 {
+        if !addr.is_multiple_of(PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         let end = page_up(len).and_then(|l| addr.checked_add(l)).ok_or(Errno::EINVAL)?;

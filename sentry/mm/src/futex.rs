@@ -26,7 +26,7 @@ pub enum FutexKey {
 impl AddressSpace {
     /// The key of the word at `addr`. `EINVAL` unless aligned; `EFAULT` where a shared word is asked for and nothing is.
     pub fn futex_key(&self, addr: u64, private: bool) -> Result<FutexKey, Errno> {
-        if addr % 4 != 0 {
+        if !addr.is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
         if private {

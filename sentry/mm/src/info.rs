@@ -264,7 +264,7 @@ impl AddressSpace {
     /// `PR_SET_VMA_ANON_NAME`: names the anonymous areas of a range; `None` takes the name away.
     /// `EBADF` for areas with a file, `ENOMEM` for holes.
     pub fn set_anon_name(&self, addr: u64, len: u64, name: Option<&str>) -> Result<(), Errno> {
-        if addr % mem::PAGE_SIZE != 0 {
+        if !addr.is_multiple_of(mem::PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         let end = page_up(len).and_then(|l| addr.checked_add(l)).ok_or(Errno::EINVAL)?;

@@ -147,7 +147,7 @@ impl AddressSpace {
     pub fn msync(&self, addr: u64, len: u64, flags: MsyncFlags) -> Result<(), Errno> {
         if flags.contains(MsyncFlags::ASYNC | MsyncFlags::SYNC)
             || !(flags - (MsyncFlags::ASYNC | MsyncFlags::SYNC | MsyncFlags::INVALIDATE)).is_empty()
-            || addr % PAGE_SIZE != 0
+            || !addr.is_multiple_of(PAGE_SIZE)
         {
             return Err(Errno::EINVAL);
         }
@@ -178,7 +178,7 @@ impl AddressSpace {
 
     /// `mincore(2)`: a byte for each page of the range, of which the caller has bounded the length.
     pub fn mincore(&self, addr: u64, len: u64) -> Result<Vec<u8>, Errno> {
-        if addr % PAGE_SIZE != 0 {
+        if !addr.is_multiple_of(PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         let end = page_up(len).and_then(|l| addr.checked_add(l)).ok_or(Errno::ENOMEM)?;

@@ -74,7 +74,7 @@ const KNOWN: MapFlags = MapFlags::SHARED
 
 /// The page-aligned range of `len` bytes at `addr`; `EINVAL` unless it is one that applications can have.
 pub(crate) fn user_pages(state: &State, addr: u64, len: u64) -> Result<Range<u64>, Errno> {
-    if addr % PAGE_SIZE != 0 {
+    if !addr.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL);
     }
     let end = page_up(len).and_then(|len| addr.checked_add(len)).ok_or(Errno::EINVAL)?;
@@ -221,7 +221,7 @@ impl AddressSpace {
         if !(prot - (RWX | Prot::SEM | Prot::GROWSDOWN | Prot::GROWSUP)).is_empty() {
             return Err(Errno::EINVAL);
         }
-        if addr % PAGE_SIZE != 0 {
+        if !addr.is_multiple_of(PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         if len == 0 {
@@ -341,7 +341,7 @@ impl State {
             return Err(Errno::ENOMEM);
         }
         if flags.is_fixed() {
-            if addr % PAGE_SIZE != 0 {
+            if !addr.is_multiple_of(PAGE_SIZE) {
                 return Err(Errno::EINVAL);
             }
             let end = addr.checked_add(len).filter(|e| *e <= user.end).ok_or(Errno::ENOMEM)?;

@@ -27,7 +27,7 @@ impl AddressSpace {
         if !(flags - (MremapFlags::MAYMOVE | MremapFlags::FIXED | MremapFlags::DONTUNMAP)).is_empty()
             || ((fixed || keep) && !may_move)
             || (keep && old_len != new_len)
-            || old_addr % PAGE_SIZE != 0
+            || !old_addr.is_multiple_of(PAGE_SIZE)
         {
             return Err(Errno::EINVAL);
         }

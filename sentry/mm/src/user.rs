@@ -3,12 +3,7 @@
 //! Pages in the memory file are reached where the sentry has the file mapped; pages of host files are read and written through
 //! a buffer, because mapping them would let whoever truncates the file kill the sentry.
 
-use crate::{
-    AddressSpace,
-    area::{AreaFlags, Place},
-    space::Core,
-    state::State,
-};
+use crate::{AddressSpace, area::Place, space::Core, state::State};
 use abi::Errno;
 use mem::{PAGE_SIZE, UserAddr, UserMemory, VolatileSlice, page_down, user::PieceFn};
 use platform::Access;
@@ -44,8 +39,7 @@ impl State {
         let write = access.contains(Access::WRITE);
         if !area.access().contains(access) {
             // A debugger may read anything, and store to private pages.
-            let may = forced && (!write || !area.shared() && !area.flags.contains(AreaFlags::SHARED));
-            if !may {
+            if !forced || (write && area.shared()) {
                 return Err(Errno::EFAULT);
             }
         }
