@@ -39,10 +39,13 @@ pub enum Change {
     /// Maps `len` bytes at `addr`, replacing what was there, shared, from the host file `fd` at `offset`.
     /// `fd` is a descriptor of the sentry (the memory file or a donated file) that lives across the call.
     /// `populate` asks for page table entries to be filled now where that is cheap.
+    #[allow(missing_docs, reason = "the variant says it")]
     Map { addr: u64, len: u64, fd: RawFd, offset: u64, access: Access, populate: bool },
     /// Removes whatever is mapped in the range; later accesses fault.
+    #[allow(missing_docs, reason = "the variant says it")]
     Unmap { addr: u64, len: u64 },
     /// Changes the access of what is mapped in the range; parts that are not mapped stay unmapped (no error).
+    #[allow(missing_docs, reason = "the variant says it")]
     Protect { addr: u64, len: u64, access: Access },
 }
 
@@ -70,6 +73,7 @@ pub enum Trap {
     /// An access that the mappings do not allow. `access` is the least that is known to be missing: `EXEC` for an
     /// instruction fetch; `WRITE` where the page was readable; `READ` where nothing was mapped (the access may
     /// turn out to be a store: map what is cheap, and a store then faults again as `WRITE`).
+    #[allow(missing_docs, reason = "the variant says it")]
     Fault { addr: u64, access: Access },
     /// An exception other than a page fault, as the signal that Linux would send for it.
     Exception(Exception),

@@ -48,3 +48,16 @@ impl Regs {
 /// Its length is what the CPU reports for the features that are on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FpState(pub Vec<u8>);
+
+/// Initial state of a CPU with no extensions: the legacy area as `FNINIT` and a reset `MXCSR` leave it, and the header.
+pub(crate) fn initial_fp() -> Vec<u8> {
+    let mut fp = vec![0; 576];
+    for (at, value) in
+        [(0, 0x7f), (1, 0x03), (24, 0x80), (25, 0x1f), (28, 0xff), (29, 0xff), (464, 3), (512, 3)]
+    {
+        if let Some(byte) = fp.get_mut(at) {
+            *byte = value;
+        }
+    }
+    fp
+}
