@@ -27,7 +27,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     host::memfd::set_len(memory.as_fd(), 1 << 20)?;
     host::io::write_at(memory.as_fd(), b"\x0f\x05\xeb\xfc", 0)?; // syscall; jmp back
     let access = Access::READ | Access::EXEC;
-    let map = Change::Map { addr: 0x40_0000, len: 4096, fd: memory.as_raw_fd(), offset: 0, access, populate: false };
+    let map = Change::Map {
+        addr: 0x40_0000,
+        len: 4096,
+        fd: memory.as_raw_fd(),
+        offset: 0,
+        access,
+        populate: false,
+    };
     let mut worker = platform.new_worker(0);
     space.apply(&[map])?;
     let mut context = platform.new_context()?;
@@ -59,7 +66,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{} ns a single change", start.elapsed().as_nanos() / u128::from(CALLS / 10));
     let pages: Vec<_> = (0..64u64)
-        .map(|i| Change::Map { addr: 0x50_0000 + i * 8192, len: 4096, fd: memory.as_raw_fd(), offset: 0, access, populate: false })
+        .map(|i| Change::Map {
+            addr: 0x50_0000 + i * 8192,
+            len: 4096,
+            fd: memory.as_raw_fd(),
+            offset: 0,
+            access,
+            populate: false,
+        })
         .collect();
     let start = Instant::now();
     for _ in 0..500 {

@@ -59,7 +59,7 @@ fn page_fault(addr: u64, rip: u64, space: &Space, retries: &mut Retries) -> Trap
     let have = space.access_at(addr);
     let exec = have.is_some_and(|a| a.contains(Access::EXEC));
     // The instruction at rip reaches into the next page, which is where the fault is.
-    let straddles = addr % layout::PAGE == 0 && addr > rip && addr - rip < INSTRUCTION_MAX;
+    let straddles = addr.is_multiple_of(layout::PAGE) && addr > rip && addr - rip < INSTRUCTION_MAX;
     let access = match have {
         _ if addr == rip && !exec => Access::EXEC,
         None => Access::READ,
@@ -71,7 +71,7 @@ fn page_fault(addr: u64, rip: u64, space: &Space, retries: &mut Retries) -> Trap
         Some(_) if straddles && !exec => Access::EXEC,
         Some(_) => {
             retries.count += 1;
-            if retries.count % RETRIES != 0 {
+            if !retries.count.is_multiple_of(RETRIES) {
                 return Trap::Interrupted;
             }
             Access::WRITE

@@ -84,7 +84,7 @@ pub fn calls(tid: i32, slot: &Slot, orders: &[Order]) -> Result<Result<(), Faile
     let failed = |index, ret: i64| Failed { index, errno: i32::try_from(-ret).unwrap_or(libc::EIO) };
     if let [only] = orders {
         let ret = call(tid, only)?;
-        return Ok(if ret < 0 && ret >= -4095 { Err(failed(0, ret)) } else { Ok(()) });
+        return Ok(if (-4095..0).contains(&ret) { Err(failed(0, ret)) } else { Ok(()) });
     }
     let mut done = 0;
     for batch in orders.chunks(crate::orders::BATCH) {

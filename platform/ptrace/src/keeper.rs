@@ -12,7 +12,7 @@ use crate::{
     orders::{Order, Orders},
     process::Process,
     sys,
-    worker::Roster,
+    worker::{Roster, WorkerShared},
     zygote::{self, Zygote},
 };
 use host::memfd;
@@ -87,13 +87,15 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// An empty stub process.
-    pub fn process(&self) -> Result<Arc<Process>, host::HostErrno> {
+    /// An empty stub process, best one in which `worker` traces a thread already.
+    pub fn process(&self, worker: Option<&Arc<WorkerShared>>) -> Result<Arc<Process>, host::HostErrno> {
         let (pool, changed) = &*self.pool;
         let mut pool = pool.lock();
         pool.failed = None;
         let process = loop {
-            if let Some(process) = pool.spares.pop() {
+            let known = worker.and_then(|w| pool.spares.iter().rposition(|p| p.has_owner(w)));
+            let at = known.or_else(|| pool.spares.len().checked_sub(1));
+            if let Some(process) = at.map(|at| pool.spares.remove(at)) {
                 break process;
             }
             if let Some(e) = pool.failed.take() {
@@ -123,6 +125,18 @@ impl Keeper {
         let (reply, answer) = sync_channel(1);
         self.jobs.send(Job::Thread { process: process.clone(), reply }).map_err(|_| Broken)?;
         answer.recv().map_err(|_| Broken)?
+    }
+
+    /// Takes back a process that is empty.
+    pub fn put_back(&self, process: &Arc<Process>) {
+        let mut pool = self.pool.0.lock();
+        if pool.spares.len() < SPARES_MAX {
+            pool.spares.push(process.clone());
+            self.pool.1.notify_all();
+        } else {
+            drop(pool);
+            self.recycle(process.clone());
+        }
     }
 
     /// Takes a process back whose space is gone.

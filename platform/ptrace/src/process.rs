@@ -72,6 +72,11 @@ impl Process {
         self.threads.lock().parked.push(tid);
     }
 
+    /// Whether a worker traces a thread here.
+    pub fn has_owner(&self, worker: &Arc<WorkerShared>) -> bool {
+        self.threads.lock().owners.iter().any(|o| Arc::ptr_eq(o, worker))
+    }
+
     /// Notes that a worker traces a thread here.
     pub fn add_owner(&self, worker: &Arc<WorkerShared>) {
         let mut threads = self.threads.lock();

@@ -19,7 +19,7 @@ pub struct Space {
 impl Space {
     /// An empty one.
     pub fn new(keeper: &Arc<Keeper>) -> Result<Self, Errno> {
-        let process = keeper.process().map_err(|_| Errno::ENOMEM)?;
+        let process = keeper.process(worker::current().as_ref()).map_err(|_| Errno::ENOMEM)?;
         Ok(Self { keeper: keeper.clone(), process, areas: Mutex::default() })
     }
 
@@ -61,7 +61,7 @@ fn range(change: &Change) -> Result<(u64, u64), Errno> {
     let (Change::Map { addr, len, .. } | Change::Unmap { addr, len } | Change::Protect { addr, len, .. }) =
         *change;
     let end = addr.checked_add(len).ok_or(Errno::EINVAL)?;
-    let aligned = addr % layout::PAGE == 0 && len % layout::PAGE == 0;
+    let aligned = addr.is_multiple_of(layout::PAGE) && len.is_multiple_of(layout::PAGE);
     if !aligned || len == 0 || addr < layout::USER_MIN || end > layout::USER_MAX {
         return Err(Errno::EINVAL);
     }
@@ -154,6 +154,11 @@ impl AddressSpace for Space {
 
 impl Drop for Space {
     fn drop(&mut self) {
-        self.keeper.recycle(self.process.clone());
+        // Emptied here where that needs nobody's help, and ready for the next `fork` on this worker.
+        if worker::empty_here(&self.process) {
+            self.keeper.put_back(&self.process);
+        } else {
+            self.keeper.recycle(self.process.clone());
+        }
     }
 }

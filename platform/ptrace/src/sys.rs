@@ -28,19 +28,19 @@ unsafe fn ptrace(request: u32, tid: i32, addr: usize, data: usize) -> Result<i64
 /// Becomes the tracer of a running thread, without stopping it.
 pub fn seize(tid: i32) -> Result<()> {
     // SAFETY: takes numbers only.
-    unsafe { ptrace(libc::PTRACE_SEIZE as u32, tid, 0, OPTIONS as usize) }.map(drop)
+    unsafe { ptrace(libc::PTRACE_SEIZE, tid, 0, OPTIONS as usize) }.map(drop)
 }
 
 /// Asks a seized thread to stop.
 pub fn interrupt(tid: i32) -> Result<()> {
     // SAFETY: takes numbers only.
-    unsafe { ptrace(libc::PTRACE_INTERRUPT as u32, tid, 0, 0) }.map(drop)
+    unsafe { ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0) }.map(drop)
 }
 
 /// Resumes; system calls go to the host.
 pub fn cont(tid: i32) -> Result<()> {
     // SAFETY: takes numbers only.
-    unsafe { ptrace(libc::PTRACE_CONT as u32, tid, 0, 0) }.map(drop)
+    unsafe { ptrace(libc::PTRACE_CONT, tid, 0, 0) }.map(drop)
 }
 
 /// Resumes; a system call stops the thread and never reaches the host.
@@ -52,7 +52,7 @@ pub fn sysemu(tid: i32) -> Result<()> {
 /// All registers.
 pub fn get_regs(tid: i32, regs: &mut Regs) -> Result<()> {
     // SAFETY: `Regs` is laid out as `user_regs_struct` (checked by a test) and live.
-    unsafe { ptrace(libc::PTRACE_GETREGS as u32, tid, 0, std::ptr::from_mut(regs) as usize) }.map(drop)
+    unsafe { ptrace(libc::PTRACE_GETREGS, tid, 0, std::ptr::from_mut(regs) as usize) }.map(drop)
 }
 
 /// Registers up to and with `ss`: all but segment bases and data segment selectors.
@@ -63,13 +63,13 @@ pub fn set_general_regs(tid: i32, regs: &Regs) -> Result<()> {
     };
     let data = std::ptr::from_mut(&mut iov) as usize;
     // SAFETY: the iovec and the registers that it points to are live; the kernel only reads the latter.
-    unsafe { ptrace(libc::PTRACE_SETREGSET as u32, tid, libc::NT_PRSTATUS as usize, data) }.map(drop)
+    unsafe { ptrace(libc::PTRACE_SETREGSET, tid, libc::NT_PRSTATUS as usize, data) }.map(drop)
 }
 
 /// All registers. `EIO` for a value that the kernel refuses; those before it in the struct are set then.
 pub fn set_regs(tid: i32, regs: &Regs) -> Result<()> {
     // SAFETY: `Regs` is laid out as `user_regs_struct` and live; the kernel only reads it.
-    unsafe { ptrace(libc::PTRACE_SETREGS as u32, tid, 0, std::ptr::from_ref(regs) as usize) }.map(drop)
+    unsafe { ptrace(libc::PTRACE_SETREGS, tid, 0, std::ptr::from_ref(regs) as usize) }.map(drop)
 }
 
 /// The XSAVE area, in standard format, whatever its size (at most 16 KiB).
@@ -78,7 +78,7 @@ pub fn get_fp(tid: i32) -> Result<Vec<u8>> {
     let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     let data = std::ptr::from_mut(&mut iov) as usize;
     // SAFETY: the iovec and the bytes that it points to are live; the kernel writes no more than its length.
-    unsafe { ptrace(libc::PTRACE_GETREGSET as u32, tid, NT_X86_XSTATE, data) }?;
+    unsafe { ptrace(libc::PTRACE_GETREGSET, tid, NT_X86_XSTATE, data) }?;
     bytes.truncate(iov.iov_len);
     Ok(bytes)
 }
@@ -88,7 +88,7 @@ pub fn set_fp(tid: i32, bytes: &[u8]) -> Result<()> {
     let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let data = std::ptr::from_mut(&mut iov) as usize;
     // SAFETY: the iovec and the bytes that it points to are live; the kernel only reads the latter.
-    unsafe { ptrace(libc::PTRACE_SETREGSET as u32, tid, NT_X86_XSTATE, data) }.map(drop)
+    unsafe { ptrace(libc::PTRACE_SETREGSET, tid, NT_X86_XSTATE, data) }.map(drop)
 }
 
 /// What is known of the signal that stopped a thread.
@@ -106,7 +106,7 @@ pub fn siginfo(tid: i32) -> Result<SigInfo> {
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let data = std::ptr::from_mut(&mut info) as usize;
     // SAFETY: `info` is a live siginfo.
-    unsafe { ptrace(libc::PTRACE_GETSIGINFO as u32, tid, 0, data) }?;
+    unsafe { ptrace(libc::PTRACE_GETSIGINFO, tid, 0, data) }?;
     // SAFETY: the address field is plain bytes of the struct, valid whatever the signal.
     let addr = unsafe { info.si_addr() } as u64;
     Ok(SigInfo { code: info.si_code, addr })
@@ -117,7 +117,7 @@ pub fn event_message(tid: i32) -> Result<i32> {
     let mut message: libc::c_ulong = 0;
     let data = std::ptr::from_mut(&mut message) as usize;
     // SAFETY: `message` is a live `unsigned long`.
-    unsafe { ptrace(libc::PTRACE_GETEVENTMSG as u32, tid, 0, data) }?;
+    unsafe { ptrace(libc::PTRACE_GETEVENTMSG, tid, 0, data) }?;
     i32::try_from(message).map_err(|_| HostErrno::EIO)
 }
 
@@ -127,7 +127,7 @@ pub fn peek(tid: i32, addr: u64) -> Result<u64> {
     let data = std::ptr::from_mut(&mut word) as usize;
     let addr = usize::try_from(addr).map_err(|_| HostErrno::EFAULT)?;
     // SAFETY: the call (not the C library's wrapper) stores the word at `data`, which is live.
-    unsafe { ptrace(libc::PTRACE_PEEKDATA as u32, tid, addr, data) }?;
+    unsafe { ptrace(libc::PTRACE_PEEKDATA, tid, addr, data) }?;
     Ok(word)
 }
 

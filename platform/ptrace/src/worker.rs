@@ -402,6 +402,26 @@ pub fn calls(
     }
 }
 
+/// Empties a process whose space is gone, if the calling thread traces a stopped thread of it.
+pub fn empty_here(process: &Arc<Process>) -> bool {
+    if process.is_dead() {
+        return false;
+    }
+    let all = Order::new(libc::SYS_munmap, [0, crate::layout::USER_MAX]);
+    let emptied = with_existing(|t| {
+        let tid = t.stopped(process.pid, true)?;
+        let result = inject::call(tid, &all);
+        t.refresh(tid).ok()?;
+        Some(result == Ok(0))
+    });
+    emptied.flatten().unwrap_or(false)
+}
+
+/// The worker that the calling thread is, if it traces anything.
+pub fn current() -> Option<Arc<WorkerShared>> {
+    with_existing(|t| t.shared.clone())
+}
+
 /// Gives a stopped thread registers and lets it run application code.
 pub fn resume(keeper: &Keeper, tid: i32, regs: Option<&Regs>, waker: &Waker) -> Result<(), Broken> {
     with(|t| {
