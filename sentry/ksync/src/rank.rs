@@ -94,6 +94,8 @@ ranks! {
     EPOLL_READY = 960;
     /// Wait queues: taken under anything.
     WAIT_QUEUE = 950;
+    /// The watches of an inotify instance.
+    INOTIFY = 890;
     /// The executor's queues.
     EXECUTOR = 1000;
 }

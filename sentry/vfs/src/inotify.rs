@@ -1,62 +1,187 @@
 //! `inotify(7)`: the entry points that operations on files call, and the watches on an inode.
+//!
+//! An [`Inotify`] instance keeps the inodes that it watches, and each inode a [`WatchList`] of who does. Operations
+//! call the functions of this page when the thing is done; with no watch in the sandbox that costs one load.
+//!
+//! **Lock order:** an instance's table ([`rank::INOTIFY`]) before an inode's list and an instance's queue (leaves,
+//! never together). The entry points look up a dentry's parent, so the caller holds nothing above [`rank::DENTRY`].
+//! **Absent on purpose:** fanotify; watches follow inodes and not paths, as on Linux.
+
+mod instance;
+
+pub use abi::inotify::InotifyMask as Events;
+pub use instance::{Inotify, MAX_USER_WATCHES, new_inotify};
 
 use crate::{Dentry, File, Inode};
-use std::sync::Arc;
+use abi::stat::FileType;
+use instance::Instance;
+use ksync::{Mutex, rank};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU32, AtomicUsize, Ordering},
+};
 
-bitflags::bitflags! {
-    /// `IN_*`: what happened, and how a watch behaves.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-    #[allow(missing_docs, reason = "the names are those of inotify(7)")]
-    pub struct Events: u32 {
-        const ACCESS = 0x1;
-        const MODIFY = 0x2;
-        const ATTRIB = 0x4;
-        const CLOSE_WRITE = 0x8;
-        const CLOSE_NOWRITE = 0x10;
-        const OPEN = 0x20;
-        const MOVED_FROM = 0x40;
-        const MOVED_TO = 0x80;
-        const CREATE = 0x100;
-        const DELETE = 0x200;
-        const DELETE_SELF = 0x400;
-        const MOVE_SELF = 0x800;
-        const UNMOUNT = 0x2000;
-        const Q_OVERFLOW = 0x4000;
-        const IGNORED = 0x8000;
-        const ONLYDIR = 0x0100_0000;
-        const DONT_FOLLOW = 0x0200_0000;
-        const EXCL_UNLINK = 0x0400_0000;
-        const MASK_CREATE = 0x1000_0000;
-        const MASK_ADD = 0x2000_0000;
-        const ISDIR = 0x4000_0000;
-        const ONESHOT = 0x8000_0000;
-    }
+/// All watches that there are: with none, an event is nothing.
+static WATCHES: AtomicUsize = AtomicUsize::new(0);
+
+struct Watch {
+    instance: Weak<Instance>,
+    wd: i32,
+    mask: Events,
 }
 
 /// The watches on one inode.
-#[derive(Default)]
-pub struct WatchList {}
+pub struct WatchList {
+    list: Mutex<Vec<Watch>>,
+    /// The union of their masks.
+    mask: AtomicU32,
+}
 
-/// `ACCESS`, `MODIFY` or `OPEN` through an open file: told to watches of the inode and of its directory.
+impl Default for WatchList {
+    fn default() -> Self {
+        Self { list: Mutex::new(rank::LEAF, Vec::new()), mask: AtomicU32::new(0) }
+    }
+}
+
+impl WatchList {
+    /// Whether a watch wants one of `events`.
+    fn wants(&self, events: Events) -> bool {
+        Events::from_bits_retain(self.mask.load(Ordering::SeqCst)).intersects(events)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.mask.load(Ordering::SeqCst) == 0
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Vec<Watch>) -> R) -> R {
+        let mut list = self.list.lock();
+        let before = list.len();
+        let result = change(&mut list);
+        // Ignored and unmounted are told to all, so a watch always has a bit.
+        let union = list.iter().fold(Events::empty(), |all, w| all | w.mask | Events::IGNORED);
+        self.mask.store(union.bits(), Ordering::SeqCst);
+        WATCHES.fetch_add(list.len().wrapping_sub(before), Ordering::SeqCst); // wraps for fewer
+        result
+    }
+
+    /// The descriptor and mask of `instance`'s watch.
+    fn of(&self, instance: &Arc<Instance>) -> Option<(i32, Events)> {
+        let list = self.list.lock();
+        list.iter().find(|w| w.instance.as_ptr() == Arc::as_ptr(instance)).map(|w| (w.wd, w.mask))
+    }
+
+    fn set(&self, instance: &Arc<Instance>, wd: i32, mask: Events) {
+        self.change(|list| match list.iter_mut().find(|w| w.instance.as_ptr() == Arc::as_ptr(instance)) {
+            Some(watch) => watch.mask = mask,
+            None => list.push(Watch { instance: Arc::downgrade(instance), wd, mask }),
+        });
+    }
+
+    fn remove(&self, instance: *const Instance) {
+        self.change(|list| list.retain(|w| w.instance.as_ptr() != instance));
+    }
+}
+
+/// What is told about one inode.
+#[derive(Clone, Copy, Default)]
+struct Notice<'a> {
+    what: Events,
+    /// `ISDIR`, if that is to be told.
+    is_dir: bool,
+    /// The entry concerned, where the inode is a directory.
+    name: &'a [u8],
+    cookie: u32,
+    /// The entry has been removed: watches with `EXCL_UNLINK` do not want to know.
+    unlinked: bool,
+}
+
+fn tell(inode: &Arc<dyn Inode>, notice: Notice<'_>) {
+    let watches = &inode.common().watches;
+    if !watches.wants(notice.what) {
+        return;
+    }
+    let mut told = Vec::new();
+    let wanted = |w: &Watch| {
+        w.mask.intersects(notice.what) && !(notice.unlinked && w.mask.contains(Events::EXCL_UNLINK))
+    };
+    {
+        let list = watches.list.lock();
+        for w in list.iter().filter(|w| wanted(w)) {
+            told.push((w.instance.upgrade(), w.wd, w.mask.contains(Events::ONESHOT)));
+        }
+    }
+    let mut mask = notice.what;
+    mask.set(Events::ISDIR, notice.is_dir);
+    for (instance, wd, oneshot) in told {
+        let Some(instance) = instance else { continue };
+        instance.push(wd, mask, notice.cookie, notice.name);
+        if oneshot {
+            instance.ignore(wd);
+        }
+    }
+}
+
+fn nobody_watches() -> bool {
+    WATCHES.load(Ordering::SeqCst) == 0
+}
+
+fn is_dir(inode: &Arc<dyn Inode>) -> bool {
+    inode.file_type() == FileType::Directory
+}
+
+/// `ACCESS`, `MODIFY` or `OPEN` through an open file: told to watches of the directory and of the inode.
+///
+/// Called when at least one byte moved, and for opens that are not `O_PATH`.
+#[inline]
 pub fn file_event(file: &File, mask: Events) {
-    dentry_event(file.path().dentry(), &file.inode(), mask);
+    if !nobody_watches() && !file.is_path_only() {
+        dentry_event(file.path().dentry(), &file.inode(), mask);
+    }
 }
 
-/// `ATTRIB`, or `MODIFY` by truncation, of `inode` under the name `dentry`: told to watches of it and of its directory.
+/// `ATTRIB`, or `MODIFY` by truncation, of `inode` under the name `dentry`: told to watches of the directory and of it.
 pub fn dentry_event(dentry: &Dentry, inode: &Arc<dyn Inode>, mask: Events) {
-    let _ = (dentry, inode, mask);
+    if nobody_watches() {
+        return;
+    }
+    let notice = Notice { what: mask, is_dir: is_dir(inode), ..Notice::default() };
+    if let Some(parent) = dentry.parent().and_then(|p| p.inode().ok())
+        && parent.common().watches.wants(mask)
+    {
+        let name = dentry.name();
+        tell(&parent, Notice { name: &name, unlinked: dentry.is_unlinked(), ..notice });
+    }
+    tell(inode, notice);
 }
 
-/// `name` was made in `dir`: `CREATE`. For a new hard link the caller also gives `ATTRIB` by [`dentry_event`].
+/// `name` was made in `dir`: `CREATE`. For a new name of something older, see [`entry_linked`].
 pub fn entry_created(dir: &Arc<dyn Inode>, name: &[u8], is_dir: bool) {
-    let _ = (dir, name, is_dir);
+    if !nobody_watches() {
+        tell(dir, Notice { what: Events::CREATE, is_dir, name, ..Notice::default() });
+    }
+}
+
+/// `inode` got the further name `name` in `dir`: `ATTRIB` and `CREATE`.
+pub fn entry_linked(dir: &Arc<dyn Inode>, name: &[u8], inode: &Arc<dyn Inode>) {
+    if !nobody_watches() {
+        tell(inode, Notice { what: Events::ATTRIB, ..Notice::default() });
+        entry_created(dir, name, false);
+    }
 }
 
 /// `name`, which was `inode`, was removed from `dir`; call it after the removal.
 ///
-/// Gives `DELETE` in `dir`, `ATTRIB` of an inode that has other names or is open, and `DELETE_SELF` of one that is gone.
+/// Gives `ATTRIB` of a file, `DELETE_SELF` of what is gone, and `DELETE` in `dir`.
 pub fn entry_removed(dir: &Arc<dyn Inode>, name: &[u8], inode: &Arc<dyn Inode>) {
-    let _ = (dir, name, inode);
+    if nobody_watches() {
+        return;
+    }
+    let is_dir = is_dir(inode);
+    if !is_dir {
+        tell(inode, Notice { what: Events::ATTRIB, ..Notice::default() });
+    }
+    inode_maybe_gone(inode, true);
+    tell(dir, Notice { what: Events::DELETE, is_dir, name, ..Notice::default() });
 }
 
 /// `moved` went from `old_name` of `old_dir` to `new_name` of `new_dir`, over `replaced`; call it after the move, and
@@ -69,16 +194,71 @@ pub fn entry_moved(
     moved: &Arc<dyn Inode>,
     replaced: Option<&Arc<dyn Inode>>,
 ) {
-    let _ = (old_dir, old_name, new_dir, new_name, moved, replaced);
+    static COOKIE: AtomicU32 = AtomicU32::new(1);
+    if nobody_watches() {
+        return;
+    }
+    let cookie = COOKIE.fetch_add(1, Ordering::Relaxed);
+    let notice = Notice { cookie, is_dir: is_dir(moved), ..Notice::default() };
+    tell(old_dir, Notice { what: Events::MOVED_FROM, name: old_name, ..notice });
+    tell(new_dir, Notice { what: Events::MOVED_TO, name: new_name, ..notice });
+    if let Some(replaced) = replaced.filter(|r| !is_dir(r)) {
+        tell(replaced, Notice { what: Events::ATTRIB, ..Notice::default() });
+    }
+    tell(moved, Notice { what: Events::MOVE_SELF, ..Notice::default() });
+    if let Some(replaced) = replaced {
+        inode_maybe_gone(replaced, true);
+    }
 }
 
 /// An open file is closed for good: `CLOSE_WRITE` or `CLOSE_NOWRITE`, and `DELETE_SELF` if that was the end of its inode.
 /// Called by the drop of [`File`] alone.
 pub fn file_closed(file: &File, inode: &Arc<dyn Inode>) {
-    let _ = (file, inode);
+    if nobody_watches() || file.is_path_only() {
+        return;
+    }
+    let mask = if file.flags().writable() { Events::CLOSE_WRITE } else { Events::CLOSE_NOWRITE };
+    let dentry = file.path().dentry();
+    dentry_event(dentry, inode, mask);
+    inode_maybe_gone(inode, dentry.is_unlinked());
+}
+
+/// Ends the watches of an inode that has no name (`unlinked`: it lost one) and is not open.
+fn inode_maybe_gone(inode: &Arc<dyn Inode>, unlinked: bool) {
+    let common = inode.common();
+    if common.watches.is_empty() || common.opens.load(Ordering::Acquire) > 0 {
+        return;
+    }
+    // What cannot tell its attributes any more is gone; directories have one name.
+    let nameless = inode.attr().map_or(true, |a| a.nlink == 0) || is_dir(inode);
+    if unlinked && nameless {
+        end(inode, Events::DELETE_SELF);
+    }
+}
+
+/// The last event of an inode, and `IGNORED`.
+fn end(inode: &Arc<dyn Inode>, what: Events) {
+    let watches = inode.common().watches.change(std::mem::take);
+    for watch in watches {
+        let Some(instance) = watch.instance.upgrade() else { continue };
+        if watch.mask.intersects(what) || what == Events::UNMOUNT {
+            instance.push(watch.wd, what, 0, b"");
+        }
+        instance.ignore(watch.wd);
+    }
 }
 
 /// The file system `dev` is unmounted for good: `UNMOUNT` and `IGNORED` for each watch in it.
 pub fn unmounted(dev: u64) {
-    let _ = dev;
+    if nobody_watches() {
+        return;
+    }
+    for inode in instance::watched_inodes() {
+        if inode.fs().dev() == dev {
+            end(&inode, Events::UNMOUNT);
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;
