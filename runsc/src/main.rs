@@ -45,10 +45,21 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => exit_code(code),
         Err(error) => {
-            logging::fatal(&format!("{error:#}"));
+            logging::fatal(&plain(&format!("{error:#}")));
             exit_code(Failure::code(&error))
         }
     }
+}
+
+/// A message without the error numbers that Rust adds to host errors.
+fn plain(message: &str) -> String {
+    let mut out = String::new();
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        out.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, rest)| rest);
+    }
+    out + rest
 }
 
 /// Exit status of a process is a byte.
@@ -59,9 +70,20 @@ fn exit_code(code: i32) -> ExitCode {
 /// Help on stdout with status 0, a mistake on stderr with status 1.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
+    if error.kind() == clap::error::ErrorKind::InvalidSubcommand {
+        return ExitCode::from(3);
+    }
     if error.use_stderr() && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn error_numbers_are_left_out() {
+        assert_eq!(super::plain("a: no (os error 2): b (os error 13)"), "a: no: b");
+    }
 }
