@@ -66,7 +66,7 @@ impl Container {
 fn exit_statuses() {
     sh("exit 0").ok();
     sh("exit 37").exits(37);
-    sh("kill -9 $$; sleep 1").exits(137);
+    sh("sh -c 'kill -9 $$'; exit $?").exits(137);
     run_changed(&["/bin/busybox", "sh", "-c", "kill -TERM $$; exit 5"], |_| {}).exits(5); // init has no default action
     sh("sh -c 'kill -TERM $$'; exit $?").exits(143);
 }
@@ -213,7 +213,7 @@ fn exec_in_a_container() {
 
 #[test]
 fn ps_of_a_container() {
-    let c = Container::started(&["/bin/sh", "-c", "sleep 1000 & sleep 1001"]);
+    let c = Container::started(&["/bin/sh", "-c", "sleep 1000 & sleep 1001; true"]);
     let mut pids = Vec::new();
     until("three processes", || {
         let o = c.r.run(&["ps", "--format", "json", &c.id]).ok();
@@ -275,28 +275,27 @@ fn spec_is_usable() {
 fn terminal() {
     // `script` gives the runtime a terminal of its own.
     let (r, id) = (Runtime::new(), fresh_id("oci"));
-    let mut b = Bundle::new(&roots::busybox(), &["/bin/sh", "-c", "tty; test -t 0 && echo terminal; stty size; read x; echo got $x; sleep 1000"]);
+    let mut b = Bundle::new(&roots::busybox(), &["/bin/sh", "-c", "tty; test -t 0 && echo terminal; stty size; read x; echo got $x; sleep 1000; echo code $?; exit 7"]);
     b.spec["process"]["terminal"] = json!(true);
     b.write();
-    let mut inner = vec![r.binary.to_str().unwrap().to_owned(), "--root".into(), r.root.path().to_str().unwrap().into()];
-    if r.ours {
-        inner.extend(runtime::platform_args());
-    }
-    inner.extend(["run".into(), "--bundle".into(), b.arg().into(), id.clone()]);
-    let line = format!("stty rows 33 cols 99; (sleep 1; echo words; sleep 1; printf '\\003'; sleep 5) | true; exec {}", inner.join(" "));
     let mut c = std::process::Command::new("/usr/bin/python3");
-    c.arg("-c").arg(TYPIST).arg(&line);
-    let o = run::run(&mut c);
+    c.arg("-c").arg(TYPIST).arg(&r.binary).arg("--root").arg(r.root.path());
+    if r.ours {
+        c.args(runtime::platform_args());
+    }
+    let o = run::run(c.args(["run", "--bundle", b.arg(), &id]));
     r.wipe(&id);
-    o.says("/dev/pts/0").says("terminal").says("33 99").says("got words").says("^C").says("status 130");
+    o.says("/dev/pts/0").says("terminal").says("33 99").says("got words").says("^C").says("code 130").says("status 7");
     leaks::check(&r, &id);
 }
 
-/// Runs a shell line on a new terminal, types a line and Ctrl-C when it is asked for, prints all and the status.
+/// Runs a command on a new terminal, types a line, then Ctrl-C, when asked for it; prints all and the status.
 const TYPIST: &str = r#"
-import os, pty, sys, select, time
+import fcntl, os, pty, select, struct, sys, termios, time
 pid, fd = pty.fork()
-if pid == 0: os.execvp("sh", ["sh", "-c", sys.argv[1].split("; (")[0] + "; " + sys.argv[1].split("| true; ")[1]])
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    os.execvp(sys.argv[1], sys.argv[1:])
 seen, typed, broke, end = b"", False, False, time.time() + 60
 while time.time() < end:
     if select.select([fd], [], [], 0.1)[0]:
@@ -305,9 +304,10 @@ while time.time() < end:
         if not part: break
         seen += part
     if not typed and b"33 99" in seen: os.write(fd, b"words\n"); typed = True
-    if not broke and b"got words" in seen: time.sleep(0.3); os.write(fd, b"\x03"); broke = True
-_, st = os.waitpid(pid, 0)
-print(seen.decode(errors="replace")); print("status", os.waitstatus_to_exitcode(st))
+    if not broke and b"got words" in seen: time.sleep(0.5); os.write(fd, b"\x03"); broke = True
+else:
+    print(seen.decode(errors="replace")); print("no end"); os.kill(pid, 9); sys.exit(1)
+print(seen.decode(errors="replace")); print("status", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 "#;
 
 // ---- bad input: one clear line, the exit status that runc has, nothing left
