@@ -5,7 +5,10 @@ use ksync::{Mutex, rank};
 use std::{
     ops::Range,
     os::fd::OwnedFd,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Where the bytes of a page of a [`Mappable`] are.
@@ -30,6 +33,12 @@ pub trait Mappable: Send + Sync {
     /// [`MemoryFile::retain`](crate::MemoryFile::retain)). `write` says that they will be stored to through a shared mapping.
     /// `EFAULT` where a whole page lies behind the end of the file: the access is a bus error. `ENOMEM`, `EIO`.
     fn back(&self, offset: u64, len: u64, write: bool) -> Result<(Backing, u64), Errno>;
+    /// A mapping is about to be made (and counted in [`mappings`](Self::mappings)): whether a shared one may become writable
+    /// later. An errno refuses it: a sealed memfd answers `EPERM` to a shared one with `write`.
+    fn admit(&self, shared: bool, write: bool) -> Result<bool, Errno> {
+        let _ = (shared, write);
+        Ok(true)
+    }
     /// Address spaces that map this object, so that it can take pages away (truncation, hole punching).
     fn mappings(&self) -> &MappingSet;
     /// Writes back `range` (`msync`).
@@ -48,11 +57,13 @@ pub trait Invalidate: Send + Sync {
 /// Who maps an object. **Lock order:** a leaf; observers are called without it.
 pub struct MappingSet {
     observers: Mutex<Vec<(Weak<dyn Invalidate>, usize)>>,
+    /// Shared mappings that are, or may become, writable.
+    writers: AtomicUsize,
 }
 
 impl Default for MappingSet {
     fn default() -> Self {
-        Self { observers: Mutex::new(rank::LEAF, Vec::new()) }
+        Self { observers: Mutex::new(rank::LEAF, Vec::new()), writers: AtomicUsize::new(0) }
     }
 }
 
@@ -77,6 +88,22 @@ impl MappingSet {
                 observers.swap_remove(at);
             }
         }
+    }
+
+    /// One more shared mapping that may be stored to.
+    pub fn add_writer(&self) {
+        self.writers.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// One less.
+    pub fn remove_writer(&self) {
+        self.writers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether there are shared mappings that may be stored to (`F_SEAL_WRITE` is `EBUSY` then). Whoever seals sets the seal
+    /// first and looks here then; a mapping is counted first and admitted then.
+    pub fn has_writers(&self) -> bool {
+        self.writers.load(Ordering::SeqCst) > 0
     }
 
     /// Whether nobody maps the object.

@@ -6,7 +6,10 @@ use mem::{Backing, Invalidate, Mappable, range_map::Split};
 use platform::Access;
 use std::{
     os::fd::OwnedFd,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use vfs::File;
 
@@ -63,6 +66,8 @@ pub(crate) struct Mapped {
     pub name: Option<Arc<str>>,
     pub attachment: Option<Arc<dyn Attachment>>,
     who: Weak<dyn Invalidate>,
+    /// Counted as a shared mapping that may be stored to.
+    writer: AtomicBool,
 }
 
 impl Mapped {
@@ -73,12 +78,17 @@ impl Mapped {
         name: Option<Arc<str>>,
         attachment: Option<Arc<dyn Attachment>>,
         who: Weak<dyn Invalidate>,
+        writer: bool,
     ) -> Arc<Self> {
         mappable.mappings().add(&who);
+        if writer {
+            mappable.mappings().add_writer();
+        }
         if let Some(attachment) = &attachment {
             attachment.attached();
         }
-        Arc::new(Self { mappable, file, memory, name, attachment, who })
+        let writer = AtomicBool::new(writer);
+        Arc::new(Self { mappable, file, memory, name, attachment, who, writer })
     }
 
     /// The same for another address space.
@@ -90,7 +100,15 @@ impl Mapped {
             self.name.clone(),
             self.attachment.clone(),
             who,
+            self.writer.load(Ordering::Relaxed),
         )
+    }
+
+    /// It may not be stored to after all.
+    pub fn forbid_writing(&self) {
+        if self.writer.swap(false, Ordering::Relaxed) {
+            self.mappable.mappings().remove_writer();
+        }
     }
 
     /// Identity of the object for as long as anybody has it.
@@ -101,6 +119,7 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
+        self.forbid_writing();
         self.mappable.mappings().remove(&self.who);
         if let Some(attachment) = &self.attachment {
             attachment.detached();

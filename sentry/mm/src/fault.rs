@@ -46,6 +46,7 @@ impl From<FaultError> for Errno {
 impl State {
     /// Answers the fault at `addr`, where at least `access` is missing.
     pub fn fault(&mut self, op: &mut Op<'_>, addr: u64, access: Access) -> Result<(), FaultError> {
+        self.warm_up(op);
         let page = page_down(addr);
         if !self.layout.range.contains(&page) {
             return Err(FaultError::Segv { mapped: false });

@@ -138,7 +138,7 @@ impl AddressSpace {
                 let object = MemoryObject::new(self.core.memory.clone());
                 object.set_size(len).map_err(|_| Errno::ENOMEM)?;
                 let name = Some(Arc::from("/dev/zero (deleted)"));
-                area.object = Some(Mapped::new(object.clone(), None, Some(object), name, None, who));
+                area.object = Some(Mapped::new(object.clone(), None, Some(object), name, None, who, shared));
             }
             MapSource::File { file, offset, noexec } => {
                 if offset % PAGE_SIZE != 0 {
@@ -147,13 +147,21 @@ impl AddressSpace {
                 offset.checked_add(len).filter(|e| *e <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
                 area.max = file_rights(file, prot, shared, *noexec)?;
                 let mappable = file.ops().mappable(file)?;
-                area.object = Some(Mapped::new(mappable, Some(file.clone()), None, None, None, who));
+                let writer = shared && area.max.contains(Prot::WRITE);
+                area.object = Some(Mapped::new(mappable, Some(file.clone()), None, None, None, who, writer));
                 area.offset = *offset;
             }
             MapSource::Object { object, name, attachment } => {
                 let (name, attachment) = (Some(name.clone()), attachment.clone());
-                area.object = Some(Mapped::new(object.clone(), None, None, name, attachment, who));
+                area.object = Some(Mapped::new(object.clone(), None, None, name, attachment, who, shared));
             }
+        }
+        if let Some(object) = &area.object
+            && !object.mappable.admit(shared, prot.contains(Prot::WRITE))?
+            && shared
+        {
+            object.forbid_writing();
+            area.max -= Prot::WRITE;
         }
         if flags.contains(MapFlags::GROWSDOWN) && (shared || area.object.is_some()) {
             return Err(Errno::EINVAL);

@@ -106,6 +106,8 @@ impl Invalidate for Core {
 
 impl AddressSpace {
     /// An empty address space over `platform`, whose user range is `range`.
+    ///
+    /// The platform is told of nothing before [`activate`](Self::activate) (or the first fault): what exec puts in is one batch.
     pub fn new(
         memory: Arc<MemoryFile>,
         platform: Arc<dyn platform::AddressSpace>,
@@ -114,7 +116,9 @@ impl AddressSpace {
         limits: Limits,
     ) -> Arc<Self> {
         let layout = Layout::new(range.0..range.1, limits.stack);
-        Self::with_state(memory, platform, vdso, State::new(limits, layout))
+        let mut state = State::new(limits, layout);
+        state.cold = true;
+        Self::with_state(memory, platform, vdso, state)
     }
 
     fn with_state(
@@ -145,6 +149,14 @@ impl AddressSpace {
         &self.core.memory
     }
 
+    /// Exec: the program is about to run; everything that was put in is mapped.
+    pub fn activate(&self) -> Result<(), Errno> {
+        self.core.run(|state, op| {
+            state.warm_up(op);
+            Ok(())
+        })
+    }
+
     /// Unique among the address spaces of the sandbox, for all time.
     pub fn id(&self) -> u64 {
         self.core.id
@@ -167,6 +179,9 @@ impl AddressSpace {
 
     /// Resource limits changed (`prlimit(2)`).
     pub fn set_limits(&self, limits: Limits) {
+        if self.core.state.read().limits == limits {
+            return;
+        }
         self.core.state.write().limits = limits;
     }
 

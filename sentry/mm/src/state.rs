@@ -82,6 +82,8 @@ pub(crate) struct State {
     pub info: crate::MmInfo,
     /// `mlockall(MCL_FUTURE)`: what new areas get.
     pub lock_future: AreaFlags,
+    /// Nothing runs here yet (exec): the platform is told of everything at once when something does.
+    pub cold: bool,
     /// Placement starts here: above, no gap is larger than `skipped`.
     pub scan_from: u64,
     pub skipped: u64,
@@ -101,6 +103,7 @@ impl State {
             layout,
             info: crate::MmInfo::default(),
             lock_future: AreaFlags::empty(),
+            cold: false,
         }
     }
 
@@ -306,6 +309,9 @@ impl State {
     }
 
     fn sync_pages(&mut self, op: &mut Op<'_>, range: Range<u64>, map: bool, populate: bool) {
+        if self.cold {
+            return;
+        }
         for (part, area) in clipped(&self.areas, &range) {
             self.pages.update(part, |r, pages| {
                 let target = pages.target(&area);
@@ -323,6 +329,14 @@ impl State {
                 }
             });
             op.discard_area(area);
+        }
+    }
+
+    /// Tells the platform of all pages there are, if it was not told yet.
+    pub fn warm_up(&mut self, op: &mut Op<'_>) {
+        if std::mem::replace(&mut self.cold, false) {
+            let all = self.layout.range.clone();
+            self.map_pages(op, all, false);
         }
     }
 

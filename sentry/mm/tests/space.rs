@@ -280,6 +280,59 @@ fn stacks_grow_to_their_limit() {
 }
 
 #[test]
+fn exec_tells_the_platform_once() {
+    let memory = memory();
+    let space = std::sync::Arc::new(FakeSpace::default());
+    let mm = mm::AddressSpace::new(memory.clone(), space.clone(), USER, None, Limits::default());
+    let mut p = Proc { mm, space, memory: memory.clone(), hosts: vec![HostFile::new(8, 1)], faults: 0 };
+    let file = p.hosts[0].clone();
+    p.map_object(file.clone(), 0x40_0000, 8, Prot::READ | Prot::EXEC, FIXED).unwrap();
+    p.map_object(file, 0x41_0000, 2, RW, FIXED).unwrap();
+    p.mm.zero(UserAddr(0x41_1000), 100).unwrap();
+    p.map(0x41_2000, 3, RW, FIXED).unwrap();
+    p.mm.mprotect(0x41_0000, PAGE_SIZE, Prot::READ).unwrap();
+    let top = p.mm.create_stack(132 << 10, false).unwrap();
+    assert_eq!(p.calls(), 0);
+    p.mm.activate().unwrap();
+    assert_eq!(p.calls(), 1);
+    assert_eq!((p.load(0x40_7000), p.load(0x41_0000), p.load(0x41_1000)), (Ok(8), Ok(1), Ok(0)));
+    p.store(0x41_4fff, 1).unwrap();
+    p.store(top - 1, 1).unwrap();
+    assert_eq!((p.faults, p.store(0x41_0000, 1)), (0, Err(ACCERR)));
+}
+
+#[test]
+fn seals_refuse_shared_writers() {
+    struct Sealed(std::sync::Arc<MemoryObject>);
+    impl mem::Mappable for Sealed {
+        fn back(&self, offset: u64, len: u64, write: bool) -> Result<(mem::Backing, u64), Errno> {
+            mem::Mappable::back(&*self.0, offset, len, write)
+        }
+        fn admit(&self, shared: bool, write: bool) -> Result<bool, Errno> {
+            if shared && write { Err(Errno::EPERM) } else { Ok(false) }
+        }
+        fn mappings(&self) -> &mem::MappingSet {
+            mem::Mappable::mappings(&*self.0)
+        }
+    }
+    let memory = memory();
+    let object = MemoryObject::new(memory.clone());
+    object.set_size(PAGE_SIZE).unwrap();
+    let mut p = Proc::new(&memory);
+    let at = p.map_object(object.clone(), 0, 1, Prot::READ, MapFlags::SHARED).unwrap();
+    assert!(mem::Mappable::mappings(&*object).has_writers());
+    p.mm.munmap(at, PAGE_SIZE).unwrap();
+    assert!(!mem::Mappable::mappings(&*object).has_writers());
+    let sealed = std::sync::Arc::new(Sealed(object.clone()));
+    assert_eq!(p.map_object(sealed.clone(), 0, 1, RW, MapFlags::SHARED), Err(Errno::EPERM));
+    let at = p.map_object(sealed.clone(), 0, 1, Prot::READ, MapFlags::SHARED).unwrap();
+    assert!(!mem::Mappable::mappings(&*object).has_writers());
+    assert_eq!(p.mm.mprotect(at, PAGE_SIZE, RW), Err(Errno::EACCES));
+    let own = p.map_object(sealed, 0, 1, RW, PRIVATE).unwrap();
+    p.store(own, 1).unwrap();
+}
+
+#[test]
 fn errors_of_mmap_and_mprotect() {
     let memory = memory();
     let mut p = Proc::limited(&memory, Limits { address_space: 1 << 30, memlock: 8192, ..Limits::default() });

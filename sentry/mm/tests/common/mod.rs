@@ -1,5 +1,6 @@
 //! An address space over a platform that only remembers: what application code would see of it.
 #![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use abi::{Errno, MapFlags, Prot};
 use mem::{Backing, Mappable, MappingSet, MemoryFile, PAGE_SIZE};
@@ -123,6 +124,7 @@ impl Proc {
     pub fn limited(memory: &Arc<MemoryFile>, limits: Limits) -> Self {
         let space = Arc::new(FakeSpace::default());
         let mm = AddressSpace::new(memory.clone(), space.clone(), USER, None, limits);
+        mm.activate().unwrap();
         Self { mm, space, memory: memory.clone(), hosts: Vec::new(), faults: 0 }
     }
 
