@@ -102,7 +102,7 @@ impl Arg for UserPath {
 }
 
 /// Shows flags by name; what has none as a number.
-fn show_flags<F: bitflags::Flags<Bits = u32>>(raw: u64) -> String {
+pub(crate) fn show_flags<F: bitflags::Flags<Bits = u32>>(raw: u64) -> String {
     let flags = F::from_bits_retain(raw as u32);
     let mut names: Vec<String> = flags.iter_names().map(|(name, _)| name.to_owned()).collect();
     let known = flags.iter_names().fold(0, |bits, (_, f)| bits | f.bits());
