@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Poll, Wake, Waker},
+    task::{Wake, Waker},
     time::Instant,
 };
 
@@ -20,7 +20,9 @@ impl Wake for Flag {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let started = Instant::now();
     let platform = ptrace::PtracePlatform::new()?;
+    println!("platform ready: {} us", started.elapsed().as_micros());
     let started = Instant::now();
     let space = platform.new_address_space()?;
     let memory = host::memfd::create(c"memory", false)?;
@@ -43,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let waker = Waker::from(flag.clone());
     let mut cx = std::task::Context::from_waker(&waker);
     let mut call = || {
-        while let Poll::Pending = context.poll_switch(&mut cx, &space, &mut regs) {
+        while context.poll_switch(&mut cx, &space, &mut regs).is_pending() {
             while !flag.0.swap(false, Ordering::AcqRel) {
                 worker.idle();
             }

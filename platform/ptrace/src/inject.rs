@@ -22,18 +22,13 @@ impl From<host::HostErrno> for Broken {
     }
 }
 
-/// What the code left behind.
-struct Outcome {
-    regs: Regs,
-    newborn: Option<i32>,
-}
-
-fn run(tid: i32, mut regs: Regs) -> Result<Outcome, Broken> {
+/// Runs stub code from `regs` to its `int3`; `regs` are then what it left. Answers the thread that it made, if any.
+fn run(tid: i32, regs: &mut Regs) -> Result<Option<i32>, Broken> {
     regs.cs = crate::regs::USER_CS;
     regs.ss = crate::regs::USER_SS;
     regs.rflags = 0x202;
     regs.orig_rax = u64::MAX;
-    sys::set_general_regs(tid, &regs)?;
+    sys::set_general_regs(tid, regs)?;
     let mut newborn = None;
     loop {
         sys::cont(tid)?;
@@ -43,8 +38,8 @@ fn run(tid: i32, mut regs: Regs) -> Result<Outcome, Broken> {
                 newborn = Some(sys::event_message(tid)?);
             }
             Stop::Signal(libc::SIGTRAP) => {
-                sys::get_regs(tid, &mut regs)?;
-                return Ok(Outcome { regs, newborn });
+                sys::get_regs(tid, regs)?;
+                return Ok(newborn);
             }
             // These cannot be suppressed: the instruction would only raise them again.
             Stop::Signal(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGSYS) => {
@@ -62,7 +57,9 @@ fn load(order: &Order, rip: u64) -> Regs {
 
 /// One call at the given `syscall; int3`; the result as the kernel gives it (negative errno).
 pub fn call_at(tid: i32, order: &Order, rip: u64) -> Result<i64, Broken> {
-    Ok(run(tid, load(order, rip))?.regs.rax as i64)
+    let mut regs = load(order, rip);
+    run(tid, &mut regs)?;
+    Ok(regs.rax as i64)
 }
 
 /// One call from the stub page.
@@ -79,22 +76,24 @@ pub struct Failed {
     pub errno: i32,
 }
 
-/// Makes calls in order until one fails.
-pub fn calls(tid: i32, slot: &Slot, orders: &[Order]) -> Result<Result<(), Failed>, Broken> {
+/// Makes calls in order until one fails. `left` are the registers that the thread is left with.
+pub fn calls(tid: i32, slot: &Slot, orders: &[Order], left: &mut Regs) -> Result<Result<(), Failed>, Broken> {
     let failed = |index, ret: i64| Failed { index, errno: i32::try_from(-ret).unwrap_or(libc::EIO) };
     if let [only] = orders {
-        let ret = call(tid, only)?;
+        *left = load(only, code::CALL);
+        run(tid, left)?;
+        let ret = left.rax as i64;
         return Ok(if (-4095..0).contains(&ret) { Err(failed(0, ret)) } else { Ok(()) });
     }
     let mut done = 0;
     for batch in orders.chunks(crate::orders::BATCH) {
         slot.write(batch);
         let end = layout::ORDERS + std::mem::size_of_val(batch) as u64;
-        let regs = Regs { rbx: layout::ORDERS, rbp: end, rip: code::orders(), ..Regs::default() };
-        let regs = run(tid, regs)?.regs;
-        if regs.rbx != end {
-            let index = regs.rbx.wrapping_sub(layout::ORDERS) / size_of::<Order>() as u64;
-            return Ok(Err(failed(done + usize::try_from(index).unwrap_or(0), regs.rax as i64)));
+        *left = Regs { rbx: layout::ORDERS, rbp: end, rip: code::orders(), ..Regs::default() };
+        run(tid, left)?;
+        if left.rbx != end {
+            let index = left.rbx.wrapping_sub(layout::ORDERS) / size_of::<Order>() as u64;
+            return Ok(Err(failed(done + usize::try_from(index).unwrap_or(0), left.rax as i64)));
         }
         done += batch.len();
     }
@@ -118,12 +117,13 @@ pub const PROCESS: i32 = libc::CLONE_FILES | libc::CLONE_PARENT;
 /// Makes a thread or process, a stopped tracee of the caller unless `flags` say otherwise.
 pub fn clone(tid: i32, flags: i32) -> Result<Result<i32, i32>, Broken> {
     let order = Order::new(libc::SYS_clone, [flags as u64]);
-    let out = run(tid, load(&order, code::clone()))?;
-    let ret = out.regs.rax as i64;
+    let mut regs = load(&order, code::clone());
+    let newborn = run(tid, &mut regs)?;
+    let ret = regs.rax as i64;
     if ret < 0 {
         return Ok(Err(i32::try_from(-ret).unwrap_or(libc::EIO)));
     }
-    match out.newborn {
+    match newborn {
         Some(newborn) => {
             // Its first stop, before it runs anything.
             match sys::wait(newborn)? {

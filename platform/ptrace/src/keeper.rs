@@ -102,7 +102,8 @@ impl Keeper {
                 return Err(e);
             }
             self.jobs.send(Job::Refill).map_err(|_| host::HostErrno::ESRCH)?;
-            changed.wait(&mut pool);
+            // With a limit, so that a keeper that is gone is noticed by the next send.
+            let _ = changed.wait_for(&mut pool, Duration::from_secs(1));
         };
         let more = pool.spares.is_empty();
         drop(pool);
@@ -172,7 +173,13 @@ impl Thread {
         host::io::write_at(file.as_fd(), code::stub(), 0)?;
         memfd::seal(file.as_fd(), true)?;
         let orders = Orders::new()?;
-        let zygote = zygote::make(file.as_fd(), &orders)?;
+        // Tracer and tracee on one CPU: a hand-over between two costs ten times as much.
+        if let Ok(cpu) = host::thread::current_cpu().and_then(host::thread::single_cpu) {
+            let _ = host::thread::set_affinity(0, &cpu);
+        }
+        let zygote = zygote::make(file.as_fd(), &orders);
+        let _ = host::thread::set_affinity(0, &roster.cpus);
+        let zygote = zygote?;
         Ok(Self {
             zygote,
             orders,
@@ -204,10 +211,15 @@ impl Thread {
     fn serve(&mut self, job: Job) {
         match job {
             Job::Calls { process, orders, reply } => {
-                let _ = reply.send(inject::calls(process.pid, &process.slot, &orders));
+                let _ = reply.send(inject::calls(
+                    process.pid,
+                    &process.slot,
+                    &orders,
+                    &mut platform::Regs::default(),
+                ));
             }
             Job::Thread { process, reply } => {
-                let made = match inject::clone(process.pid, inject::PARKED) {
+                let made = match inject::clone(Self::beside(process.pid), inject::PARKED) {
                     Ok(Ok(tid)) => {
                         process.add_parked(tid);
                         Ok(())
@@ -220,6 +232,14 @@ impl Thread {
             Job::Recycle(process) => self.recycle(process),
             Job::Tick => self.ticking = true,
         }
+    }
+
+    /// Puts a stopped leader on the CPU that the keeper happens to be on. What it makes starts there too.
+    fn beside(pid: i32) -> i32 {
+        if let Ok(cpu) = host::thread::current_cpu().and_then(host::thread::single_cpu) {
+            let _ = host::thread::set_affinity(pid, &cpu);
+        }
+        pid
     }
 
     fn refill(&mut self) {
@@ -247,7 +267,7 @@ impl Thread {
             }
         };
         let slot = self.orders.take()?;
-        let pid = inject::clone(self.zygote.pid, inject::PROCESS)
+        let pid = inject::clone(Self::beside(self.zygote.pid), inject::PROCESS)
             .map_err(|_| Error::Lost("clone the first stub"))?;
         let pid = pid.map_err(|e| Error::Spawn(host::HostErrno::from_raw(e)))?;
         let lost = |_| Error::Lost("set up a stub");
@@ -272,14 +292,13 @@ impl Thread {
     fn recycle(&mut self, process: Arc<Process>) {
         if !process.is_dead() && self.pool.0.lock().spares.len() < SPARES_MAX {
             let all = Order::new(libc::SYS_munmap, [0, layout::USER_MAX]);
-            if inject::call(process.pid, &all) == Ok(0) {
+            if inject::call(Self::beside(process.pid), &all) == Ok(0) {
                 self.pool.0.lock().spares.push(process);
                 self.pool.1.notify_all();
                 return;
             }
         }
-        sys::kill(process.pid);
-        process.note_killed();
+        process.kill();
         self.dying.push(process);
         self.reap();
     }
@@ -309,8 +328,7 @@ impl Thread {
     fn end(&mut self) {
         let spares = std::mem::take(&mut self.pool.0.lock().spares);
         for process in spares {
-            sys::kill(process.pid);
-            process.note_killed();
+            process.kill();
             self.dying.push(process);
         }
         for _ in 0..50 {

@@ -42,17 +42,19 @@ impl Process {
 
     /// It broke: kills it, so that nothing of it runs on. The keeper reaps it when its space goes.
     pub fn break_down(&self) {
-        if !self.dead.swap(true, Ordering::AcqRel) {
+        if self.kill() {
             log::error!("stub process {} is lost", self.pid);
-            crate::sys::kill(self.pid);
-            self.kick_owners();
         }
     }
 
-    /// The keeper killed it.
-    pub fn note_killed(&self) {
-        self.dead.store(true, Ordering::Release);
-        self.kick_owners();
+    /// Kills it, and has those reap its threads who trace them. Says whether it was thought alive.
+    pub fn kill(&self) -> bool {
+        let alive = !self.dead.swap(true, Ordering::AcqRel);
+        if alive {
+            crate::sys::kill(self.pid);
+            self.kick_owners();
+        }
+        alive
     }
 
     fn kick_owners(&self) {

@@ -221,7 +221,12 @@ impl Tracer {
             regs,
             quick_runs: 0,
         };
-        self.pin(&entry);
+        if self.cpu.is_some() {
+            self.pin(&entry);
+        } else {
+            // It was made where the keeper was.
+            let _ = host::thread::set_affinity(tid, &keeper.roster.cpus);
+        }
         self.threads.insert(tid, entry);
         self.by_process.entry(process.pid).or_default().push(tid);
         Ok(())
@@ -318,13 +323,13 @@ fn report(tid: i32, status: i32) {
     }
 }
 
+/// A thread and the worker that traces it.
+type Owned = (Arc<ThreadShared>, Arc<WorkerShared>);
+
 /// A stopped thread of `process` for a context of the calling thread's.
-pub fn acquire(
-    keeper: &Keeper,
-    process: &Arc<Process>,
-) -> Result<(Arc<ThreadShared>, Arc<WorkerShared>), Broken> {
+pub fn acquire(keeper: &Keeper, process: &Arc<Process>) -> Result<Owned, Broken> {
     for _ in 0..4 {
-        let done = with(|t| -> Result<Option<(Arc<ThreadShared>, Arc<WorkerShared>)>, Broken> {
+        let done = with(|t| -> Result<Option<Owned>, Broken> {
             if process.is_dead() {
                 return Err(Broken);
             }
@@ -391,9 +396,8 @@ pub fn calls(
                 None => return Ok(None),
             },
         };
-        let result = inject::calls(tid, &process.slot, orders)?;
-        t.refresh(tid)?;
-        Ok(Some(result))
+        let entry = t.threads.get_mut(&tid).ok_or(Broken)?;
+        Ok(Some(inject::calls(tid, &process.slot, orders, &mut entry.regs)?))
     });
     match here {
         Some(Ok(Some(result))) => Ok(result),

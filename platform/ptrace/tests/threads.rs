@@ -1,5 +1,7 @@
 //! Several contexts, spaces and host threads; interrupts, kicks, and stubs that die.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 use common::*;
 use platform::{Access, Change, Platform, Regs, Trap, Worker};
@@ -232,7 +234,7 @@ fn changes_from_elsewhere() {
             space.apply(&[memory.map(DATA, PAGE, 2 * PAGE, RW)]).unwrap();
         });
         running.send(()).unwrap();
-        assert_eq!(exec.trap(&mut *context, &space, &mut regs), Trap::Syscall);
+        assert_eq!(exec.trap(&mut *context, space, &mut regs), Trap::Syscall);
         assert_eq!(regs.orig_rax, 5);
     });
 }

@@ -1,5 +1,7 @@
 //! Traps of contexts, and what mapping changes do to them.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 use common::*;
 use platform::{Access, Change, Exception, Platform, Regs, Trap};

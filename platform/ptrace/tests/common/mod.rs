@@ -1,5 +1,6 @@
 //! A one-thread executor and a memory file with machine code, for driving contexts directly.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use host::{
     map::{Mapping, Prot},
