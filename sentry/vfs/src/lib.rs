@@ -22,6 +22,7 @@ pub mod inode;
 pub mod inotify;
 pub mod locks;
 pub mod mount;
+pub mod poll;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
