@@ -117,6 +117,8 @@ pub fn create(mut request: Request<'_>) -> anyhow::Result<Sandbox> {
     let process = convert::process(bundle.process()?)?;
     let terminal = process.terminal && !request.direct_terminal;
 
+    let platform = platform(global)?;
+    let (network, joined) = network(global, &bundle.spec)?;
     let overlay = convert::parse_overlay(&global.overlay2)?;
     let mut files = Descriptors::default();
     let access = |access| match access {
@@ -190,7 +192,6 @@ pub fn create(mut request: Request<'_>) -> anyhow::Result<Sandbox> {
         guest_files.push((number, files.keep(fd)));
     }
     let cpuinfo = File::open("/proc/cpuinfo").ok();
-    let (network, joined) = network(global, &bundle.spec)?;
     let resources = bundle.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
     let linux = bundle.spec.linux().as_ref();
     let annotations: std::collections::BTreeMap<String, String> =
@@ -223,7 +224,7 @@ pub fn create(mut request: Request<'_>) -> anyhow::Result<Sandbox> {
         readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
         namespaces,
         network,
-        platform: platform(global)?,
+        platform,
         strace: (global.strace || !global.strace_syscalls.is_empty()).then(|| StraceConfig {
             calls: global.strace_syscalls.clone(),
             buffer_size: global.strace_log_size,

@@ -31,3 +31,14 @@ pub fn take(raw: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open, was put there by the parent for us, and no earlier call taken it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
+
+/// Another descriptor for what is open at the inherited number `raw`, which is not taken by this.
+pub fn duplicate(raw: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: a number that may not be open only fails with EBADF; the new descriptor is nobody else's.
+    let fd = unsafe { libc::fcntl(raw, libc::F_DUPFD_CLOEXEC, 3) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel made it for us just now.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -4,14 +4,18 @@ use crate::{
     bundle::Bundle,
     cli::{Global, NetworkMode},
     cmd::run,
-    sandbox::Request,
+    sandbox::{self, Request},
+    state::{self, Container, Status},
 };
 use anyhow::Context;
 use boot::config::StartMode;
 use clap::Args;
 use nix::unistd::{getegid, geteuid, getgroups};
 use serde_json::{Value, json};
-use std::{io::IsTerminal, path::PathBuf};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 /// Options of `do`.
 #[derive(Args, Debug)]
@@ -54,6 +58,7 @@ impl Do {
         let spec = serde_json::from_value(self.config(terminal)?)?;
         // A directory is only needed to resolve relative paths, of which there are none.
         let bundle = Bundle::from_spec("/".into(), spec)?;
+        sweep(&state::root_dir(&global));
         let id = format!("do-{}-{:x}", std::process::id(), start_of_day());
         let request = Request {
             global: &global,
@@ -116,6 +121,30 @@ impl Do {
             "linux": {"namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
                                      {"type": "network"}]},
         }))
+    }
+}
+
+/// Removes what `do` commands have left that were killed before they could clean up. Nobody else knows their names.
+fn sweep(root: &Path) {
+    let names = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    for id in names.filter_map(|name| name.into_string().ok()).filter(|id| id.starts_with("do-")) {
+        let caller = id.split('-').nth(1).unwrap_or_default();
+        // One whose caller lives is that caller's business, or that of whoever has its number now, for a while.
+        if Path::new("/proc").join(caller).exists() {
+            continue;
+        }
+        match Container::open(root, &id) {
+            Ok((container, state)) if state.status() == Status::Stopped => {
+                if let Err(error) = sandbox::destroy(container, &state) {
+                    log::debug!("{id}: {error:#}");
+                }
+            }
+            Ok(_) => {}
+            Err(_) => {
+                let _ = std::fs::remove_dir_all(root.join(&id));
+                let _ = std::fs::remove_file(root.join(format!("runsc-{id}.sock")));
+            }
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub fn main(config: OwnedFd) -> ExitCode {
         }
     };
     let ready = setup.boot.ready_fd;
+    report_panics(ready);
     if let Err(error) = confine(&setup) {
         let error = StartError::new(StartErrorKind::Internal, format!("sandbox set-up: {error}"));
         boot::report::send(ready, &ReadyReport::Error(error));
@@ -36,6 +37,23 @@ pub fn main(config: OwnedFd) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Makes a panic before the report the report, so that a mistake of ours does not end as "exited with status 101".
+fn report_panics(ready: boot::config::FdNumber) {
+    let Ok(pipe) = host::inherit::duplicate(ready).map(std::fs::File::from) else { return };
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let error = StartError::new(
+            StartErrorKind::Internal,
+            format!("sandbox panicked: {panic}").replace('\n', " "),
+        );
+        if let Ok(bytes) = serde_json::to_vec(&ReadyReport::Error(error)) {
+            // Once the runtime has had its report nobody reads any more.
+            let _ = (&pipe).write_all(&bytes);
+        }
+        default(panic);
+    }));
 }
 
 fn confine(setup: &SentrySetup) -> Result<(), String> {
