@@ -307,7 +307,11 @@ impl Thread {
     fn reap(&mut self) {
         self.dying.retain(|p| match sys::wait_now(p.pid) {
             Ok(Some((_, status))) => sys::decode(status) != sys::Stop::Exited,
-            Ok(None) => true,
+            Ok(None) => {
+                // Death takes a moment, so who was asked at the kill may have looked too early.
+                p.kick_owners();
+                true
+            }
             Err(_) => false,
         });
     }

@@ -57,8 +57,9 @@ impl Process {
         alive
     }
 
-    fn kick_owners(&self) {
-        let owners = std::mem::take(&mut self.threads.lock().owners);
+    /// Has those look who trace threads here: a leader cannot be reaped before they have reaped them.
+    pub fn kick_owners(&self) {
+        let owners = self.threads.lock().owners.clone();
         for owner in owners {
             owner.ask_to_reap();
         }

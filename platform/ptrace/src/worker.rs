@@ -313,14 +313,13 @@ impl Tracer {
     }
 }
 
-/// Takes note of a wait status and tells whom it concerns.
-fn report(tid: i32, status: i32) {
-    if let Some((waker, space)) = with(|t| t.note(tid, status)) {
-        drop(space);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
+/// Takes note of a wait status and tells whom it concerns; says whether a task was woken.
+fn report(tid: i32, status: i32) -> bool {
+    let Some((waker, space)) = with(|t| t.note(tid, status)) else { return false };
+    drop(space);
+    let Some(waker) = waker else { return false };
+    waker.wake();
+    true
 }
 
 /// A thread and the worker that traces it.
@@ -542,17 +541,19 @@ impl Worker {
         Self { shared }
     }
 
-    /// Does what others asked for.
-    fn serve(&self) {
+    /// Does what others asked for; says whether a task was woken.
+    fn serve(&self) -> bool {
         let releases = std::mem::take(&mut *self.shared.inbox.lock());
         for Release { tid, space } in releases {
             drop(with(|t| t.release(tid, space)));
         }
+        let mut woke = false;
         if self.shared.reap.swap(false, Ordering::AcqRel) {
             while let Ok(Some((tid, status))) = sys::wait_now(-1) {
-                report(tid, status);
+                woke |= report(tid, status);
             }
         }
+        woke
     }
 
     /// Nothing that can be waited for is left: what was thought to run is gone.
@@ -571,10 +572,10 @@ impl platform::Worker for Worker {
         loop {
             let Some(whom) = with(|t| (!t.running.is_empty()).then(|| t.whom())).flatten() else { return };
             match sys::wait_now(whom) {
-                Ok(Some((tid, status))) => report(tid, status),
+                Ok(Some((tid, status))) => _ = report(tid, status),
                 Ok(None) => return,
                 Err(host::HostErrno::ECHILD) if whom == -1 => return self.all_lost(),
-                Err(host::HostErrno::ECHILD) => report(whom, 0),
+                Err(host::HostErrno::ECHILD) => _ = report(whom, 0),
                 Err(_) => return,
             }
         }
@@ -583,32 +584,42 @@ impl platform::Worker for Worker {
     fn idle(&mut self) {
         let state = &self.shared.state;
         loop {
-            self.serve();
+            // A task of this worker's that is woken from here finds the worker awake, and does not kick it.
+            if self.serve() {
+                return;
+            }
             let whom = with(|t| (!t.running.is_empty()).then(|| t.whom())).flatten();
             let next = if whom.is_some() { WAITING } else { PARKED };
             if state.compare_exchange(AWAKE, next, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 state.store(AWAKE, Ordering::Release);
-                return self.serve();
+                break;
             }
             let Some(whom) = whom else {
                 futex::wait_while(state, PARKED);
                 state.store(AWAKE, Ordering::Release);
-                return self.serve();
+                break;
             };
             let got = code::wait_unless_kicked(whom, libc::__WALL | libc::__WNOTHREAD, state, WAITING);
             let kicked = state.swap(AWAKE, Ordering::AcqRel) == KICKED;
             match got {
                 Ok((tid, status)) if tid > 0 => {
-                    report(tid, status);
-                    return self.serve();
+                    if report(tid, status) || kicked {
+                        break;
+                    }
                 }
-                Err(libc::ECHILD) if whom == -1 => self.all_lost(),
-                Err(libc::ECHILD) => report(whom, 0),
-                _ if !kicked => continue,
+                Err(libc::ECHILD) => {
+                    if whom == -1 {
+                        self.all_lost();
+                    } else {
+                        report(whom, 0);
+                    }
+                    break;
+                }
+                _ if kicked => break,
                 _ => {}
             }
-            return self.serve();
         }
+        self.serve();
     }
 
     fn kicker(&self) -> Arc<dyn platform::Kick> {
