@@ -1,7 +1,9 @@
 //! The memory file: one memfd behind all application memory, mapped whole into the sentry.
 //!
 //! Pages are counted: an area, a shared object or a forked copy each hold one reference. A page whose last
-//! reference goes is given back to the host (a hole) and handed out again as zeros.
+//! reference goes is cleared and handed out again: touching a page that the host already holds costs a third less than one
+//! that it has to make, and a sixth where it is mapped ahead of use. Only so many are kept; the rest go back to the
+//! host (a hole), as do all of them with [`MemoryFile::trim`].
 //! **Lock order:** [`rank::MEMORY_FILE`].
 
 use crate::{PAGE_SIZE, RangeMap, VolatileSlice, free::FreeSpace};
@@ -15,6 +17,13 @@ use std::{
 
 /// Size of the file: address space only, since holes take no memory. 1 TiB.
 const SIZE: u64 = 1 << 40;
+
+/// Bytes of cleared pages that are kept.
+const WARM_MAX: u64 = 4 << 20;
+/// Cleared pages are kept in runs of at least this size, so that they fit somebody.
+const WARM_MIN: u64 = 4 * PAGE_SIZE;
+/// Requests of more than this are not for cleared pages.
+const WARM_REQUEST: u64 = 1 << 20;
 
 /// Where in the file a new range is wanted.
 ///
@@ -40,8 +49,12 @@ struct Alloc {
     fresh: u64,
     /// End of what was never used.
     fresh_end: u64,
-    /// Free ranges outside `fresh..fresh_end`; all of it reads as zeros.
+    /// Free ranges outside `fresh..fresh_end`: holes.
     free: FreeSpace,
+    /// Free ranges that the host holds cleared pages for.
+    warm: FreeSpace,
+    /// Bytes of `warm`.
+    warm_bytes: u64,
     /// Pages in use.
     used_bytes: u64,
 }
@@ -53,13 +66,16 @@ impl Alloc {
             self.fresh = end;
         } else if end == self.fresh_end && start >= self.fresh {
             self.fresh_end = start;
+        } else if self.warm.take_at(start..end) {
+            self.warm_bytes -= len;
         } else if !self.free.take_at(start..end) {
             return None;
         }
         Some(start)
     }
 
-    fn take(&mut self, len: u64, hint: Hint) -> Option<u64> {
+    /// Where `len` bytes are, and whether the host holds them.
+    fn take(&mut self, len: u64, hint: Hint) -> Option<(u64, bool)> {
         let (exact, down) = match hint {
             Hint::Up => (None, false),
             Hint::Down => (None, true),
@@ -67,13 +83,19 @@ impl Alloc {
             Hint::Below(at) => (at.checked_sub(len), true),
         };
         if let Some(at) = exact.and_then(|at| self.take_at(at, len)) {
-            return Some(at);
+            return Some((at, false));
+        }
+        if len <= WARM_REQUEST
+            && let Some(at) = self.warm.take(len, down)
+        {
+            self.warm_bytes -= len;
+            return Some((at, true));
         }
         if let Some(at) = self.free.take(len, down) {
-            return Some(at);
+            return Some((at, false));
         }
         let at = if down { self.fresh_end.checked_sub(len)? } else { self.fresh };
-        self.take_at(at, len)
+        self.take_at(at, len).map(|at| (at, false))
     }
 }
 
@@ -124,6 +146,8 @@ impl MemoryFile {
             fresh: 0,
             fresh_end: SIZE,
             free: FreeSpace::default(),
+            warm: FreeSpace::default(),
+            warm_bytes: 0,
             used_bytes: 0,
         };
         Ok(Self { fd, base, alloc: Mutex::new(rank::MEMORY_FILE, alloc), limit_bytes })
@@ -146,16 +170,21 @@ impl MemoryFile {
 
     /// The same, at a place that suits the caller if there is one.
     pub fn allocate_hint(&self, len: u64, hint: Hint) -> Result<u64, Errno> {
+        self.allocate_noting(len, hint).map(|(at, _)| at)
+    }
+
+    /// The same; also says whether the host holds the pages, so that mapping them ahead of use costs next to nothing.
+    pub fn allocate_noting(&self, len: u64, hint: Hint) -> Result<(u64, bool), Errno> {
         if len == 0 || !len.is_multiple_of(PAGE_SIZE) {
             return Err(Errno::EINVAL);
         }
         let mut alloc = self.alloc.lock();
         let used =
             alloc.used_bytes.checked_add(len).filter(|u| *u <= self.limit_bytes).ok_or(Errno::ENOMEM)?;
-        let start = alloc.take(len, hint).ok_or(Errno::ENOMEM)?;
+        let (start, warm) = alloc.take(len, hint).ok_or(Errno::ENOMEM)?;
         alloc.refs.insert(start..start + len, 1);
         alloc.used_bytes = used;
-        Ok(start)
+        Ok((start, warm))
     }
 
     /// One more reference for each page of `range`, which is in use.
@@ -176,19 +205,78 @@ impl MemoryFile {
         for part in &freed {
             alloc.refs.remove(part.clone());
         }
+        let mut room = WARM_MAX.saturating_sub(alloc.warm_bytes);
         drop(alloc);
         if freed.is_empty() {
             return;
         }
-        // Punched before anybody else can be given the pages: they are neither in use nor free meanwhile.
+        // Cleared before anybody else can be given the pages: they are neither in use nor free meanwhile.
+        let mut warm = Vec::new();
+        let mut cold = Vec::new();
         for part in &freed {
+            let mut at = part.start;
+            for data in self.data(part.clone()) {
+                let len = data.end - data.start;
+                if len >= WARM_MIN && len <= room && self.clear(data.clone()) {
+                    room -= len;
+                    cold.push(at..data.start);
+                    at = data.end;
+                    warm.push(data);
+                }
+            }
+            cold.push(at..part.end);
+        }
+        cold.retain(|r| !r.is_empty());
+        for part in &cold {
             self.punch(part.clone());
         }
         let mut alloc = self.alloc.lock();
         for part in freed {
             alloc.used_bytes -= part.end - part.start;
+        }
+        for part in warm {
+            alloc.warm_bytes += part.end - part.start;
+            alloc.warm.add(part);
+        }
+        for part in cold {
             alloc.free.add(part);
         }
+    }
+
+    /// Gives cleared pages that were kept for later back to the host (the sandbox is idle, or short of memory).
+    pub fn trim(&self) {
+        let mut alloc = self.alloc.lock();
+        alloc.warm_bytes = 0;
+        let warm = alloc.warm.take_all();
+        drop(alloc);
+        for part in &warm {
+            self.punch(part.clone());
+        }
+        let mut alloc = self.alloc.lock();
+        for part in warm {
+            alloc.free.add(part);
+        }
+    }
+
+    /// Bytes of cleared pages that are kept for later: part of [`resident_bytes`](Self::resident_bytes), but nobody's.
+    pub fn kept_bytes(&self) -> u64 {
+        self.alloc.lock().warm_bytes
+    }
+
+    /// Zeroes `range` without giving it back; whether that was possible.
+    fn clear(&self, range: Range<u64>) -> bool {
+        const STEP: u64 = 64 << 10;
+        static ZEROS: [u8; STEP as usize] = [0; STEP as usize];
+        let mut at = range.start;
+        while at < range.end {
+            // Through the descriptor: the sentry's own mapping of the page need not be there.
+            let len = (range.end - at).min(STEP) as usize;
+            match host::io::write_at(self.fd(), ZEROS.get(..len).unwrap_or_default(), at) {
+                Ok(n) if n > 0 => at += n as u64,
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// Whether every page of `range` has exactly one reference.
@@ -360,7 +448,24 @@ mod tests {
         assert_eq!(bytes, [0; 4096]);
         file.release(a..a + PAGE_SIZE);
         file.release(b..b + 2 * PAGE_SIZE);
+        file.trim();
         assert_eq!((file.used_bytes(), file.resident_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn touched_pages_are_kept_cleared() {
+        let file = MemoryFile::new(1 << 30).unwrap();
+        let a = file.allocate(16 * PAGE_SIZE).unwrap();
+        file.slice(a, 8 * PAGE_SIZE as usize).unwrap().copy_from(&[7u8; 8 * PAGE_SIZE as usize]);
+        file.release(a..a + 16 * PAGE_SIZE);
+        assert_eq!((file.kept_bytes(), file.resident_bytes()), (8 * PAGE_SIZE, 8 * PAGE_SIZE));
+        let (b, warm) = file.allocate_noting(5 * PAGE_SIZE, Hint::Up).unwrap();
+        assert_eq!((b, warm, file.kept_bytes()), (a, true, 3 * PAGE_SIZE));
+        let mut bytes = [1u8; 5 * PAGE_SIZE as usize];
+        file.slice(b, bytes.len()).unwrap().copy_to(&mut bytes);
+        assert!(bytes.iter().all(|b| *b == 0));
+        file.trim();
+        assert_eq!((file.kept_bytes(), file.resident_bytes()), (0, 5 * PAGE_SIZE));
     }
 
     #[test]

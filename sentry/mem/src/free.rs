@@ -55,6 +55,12 @@ impl FreeSpace {
         true
     }
 
+    /// Takes everything.
+    pub fn take_all(&mut self) -> Vec<Range<u64>> {
+        self.by_len.clear();
+        std::mem::take(&mut self.by_start).into_iter().map(|(start, end)| start..end).collect()
+    }
+
     /// Takes `len` bytes from the smallest range that has them, from its end if `high`.
     pub fn take(&mut self, len: u64, high: bool) -> Option<u64> {
         let &(found, start) = self.by_len.range((len, 0)..).next()?;

@@ -176,10 +176,16 @@ impl State {
     }
 
     /// Backs all of `range`, in which there are no pages, with zeros.
-    pub fn fill_anonymous(&mut self, op: &Op<'_>, range: Range<u64>) -> Result<(), Errno> {
-        let offset = op.core.memory.allocate_hint(range.end - range.start, self.hint(&range))?;
-        self.pages
-            .insert(range, Pages { place: Place::Memory(offset), owned: true, cow: false, mapped: None });
+    pub fn fill_anonymous(&mut self, op: &mut Op<'_>, range: Range<u64>) -> Result<(), Errno> {
+        let len = range.end - range.start;
+        let (offset, warm) = op.core.memory.allocate_noting(len, self.hint(&range))?;
+        self.pages.insert(
+            range.clone(),
+            Pages { place: Place::Memory(offset), owned: true, cow: false, mapped: None },
+        );
+        if warm && len <= COPY {
+            self.map_pages(op, range, true);
+        }
         Ok(())
     }
 

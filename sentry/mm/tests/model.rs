@@ -241,6 +241,7 @@ fn run(ops: Vec<Op>) {
         model.check_platform();
     }
     drop(family);
+    memory.trim();
     assert_eq!((memory.used_bytes(), memory.resident_bytes()), (0, 0));
     assert!(constant.mappings.is_empty() && shared_file.mappings.is_empty());
 }
