@@ -11,7 +11,7 @@ pub struct Failure {
 
 impl Failure {
     /// An error to return.
-    pub fn new(code: i32, text: impl Into<String>) -> anyhow::Error {
+    pub fn error(code: i32, text: impl Into<String>) -> anyhow::Error {
         Self { code, text: text.into() }.into()
     }
 

@@ -446,7 +446,7 @@ fn await_ready(ready: OwnedFd, sandbox: &Child, gofer: &Child) -> anyhow::Result
                 Some(Ok(ReadyReport::Ok {})) => return Ok(()),
                 Some(Ok(ReadyReport::Error(error))) => {
                     let text = format!("unable to start container process: {error}");
-                    return Err(Failure::new(error.exit_code(), text));
+                    return Err(Failure::error(error.exit_code(), text));
                 }
                 _ if len > 0 => continue,
                 _ => {}

@@ -113,7 +113,7 @@ impl Client {
 
     /// The second half of [`call`](Self::call).
     pub fn receive<R: DeserializeOwned>(&mut self) -> Result<R, CallError> {
-        let reply: Reply = self.decoder.next().map_err(|error| match error {
+        let reply: Reply = self.decoder.decode().map_err(|error| match error {
             DecodeError::Closed => CallError::Lost(io::ErrorKind::UnexpectedEof.into()),
             DecodeError::Io(error) => CallError::Lost(error),
             DecodeError::Malformed(error) => CallError::Protocol(error.text),

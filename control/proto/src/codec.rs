@@ -55,7 +55,7 @@ impl<R: Read> Decoder<R> {
     }
 
     /// The next message. After an error the stream is of no more use.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
+    pub fn decode<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
         self.inner.count = 0;
         self.skip_blanks()?;
         let limit = self.limit;
@@ -147,7 +147,7 @@ mod tests {
         let mut decoder = Decoder::new(bytes, 100);
         let mut out = Vec::new();
         loop {
-            let item = decoder.next();
+            let item = decoder.decode();
             let end = item.is_err();
             out.push(item);
             if end {
@@ -179,7 +179,7 @@ mod tests {
             }
         }
         let mut decoder = Decoder::new(Strict(br#"{"method":"a"}"#), 100);
-        assert_eq!(decoder.next::<Request>().unwrap().method, "a");
+        assert_eq!(decoder.decode::<Request>().unwrap().method, "a");
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
         );
         let deep = format!(r#"{{"method":"a","arg":{}"#, "[".repeat(1000));
         assert!(matches!(
-            Decoder::new(deep.as_bytes(), 10_000).next::<Request>(),
+            Decoder::new(deep.as_bytes(), 10_000).decode::<Request>(),
             Err(DecodeError::Malformed(_))
         ));
     }

@@ -45,7 +45,7 @@ pub fn serve(stream: UnixStream, methods: &dyn Methods) {
     let mut decoder =
         Decoder::new(Incoming { stream: &stream, files: Vec::new(), excess: false }, MAX_REQUEST);
     loop {
-        let request: Request = match decoder.next() {
+        let request: Request = match decoder.decode() {
             Ok(request) => request,
             Err(DecodeError::Closed) => return,
             Err(DecodeError::Io(error)) => return log::debug!("control: {error}"),

@@ -86,7 +86,7 @@ fn connect(name: &str) -> (UnixStream, Arc<Fake>) {
 
 fn ask(stream: &UnixStream, text: &str, files: &[BorrowedFd<'_>]) -> Reply {
     host::scm::send_all(stream.as_fd(), text.as_bytes(), files).unwrap();
-    Decoder::new(stream, 1 << 20).next().unwrap()
+    Decoder::new(stream, 1 << 20).decode().unwrap()
 }
 
 #[test]

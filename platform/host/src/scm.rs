@@ -105,7 +105,9 @@ fn take_rights(msg: &libc::msghdr) -> Vec<OwnedFd> {
             let count = header.cmsg_len.saturating_sub(header_len) / size_of::<RawFd>();
             for index in 0..count {
                 // SAFETY: `count` descriptors lie behind the header, as `cmsg_len` from the kernel says.
-                let raw = unsafe { ptr::read_unaligned(data.cast::<RawFd>().add(index)) };
+                let place = unsafe { data.cast::<RawFd>().add(index) };
+                // SAFETY: as above; the place need not be aligned.
+                let raw = unsafe { ptr::read_unaligned(place) };
                 // SAFETY: the kernel installed this descriptor for us just now; nobody else knows it.
                 fds.push(unsafe { OwnedFd::from_raw_fd(raw) });
             }

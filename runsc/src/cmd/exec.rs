@@ -96,7 +96,7 @@ impl Exec {
                 1 => 255,
                 code => code,
             };
-            Failure::new(code, format!("exec failed: {error:#}"))
+            Failure::error(code, format!("exec failed: {error:#}"))
         })
     }
 
@@ -303,7 +303,7 @@ pub fn start_failure(error: CallError) -> anyhow::Error {
         Some(ErrorKind::NotExecutable) => 126,
         _ => return error.into(),
     };
-    Failure::new(code, format!("unable to start container process: {error}"))
+    Failure::error(code, format!("unable to start container process: {error}"))
 }
 
 /// `uid` or `uid:gid`, numbers.
