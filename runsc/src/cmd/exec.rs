@@ -161,10 +161,12 @@ impl Exec {
         if let (Some(pty), Some(socket)) = (&pty, &self.console_socket) {
             console::send_master(socket, pty.master.as_fd())?;
         }
-        let (client, pid) = start(state, &process, pty.as_ref(), extra)?;
+        let (mut client, pid) = start(state, &process, pty.as_ref(), extra)?;
         self.write_internal_pid(pid)?;
         let signals = Signals::block()?;
         let target = Target { pid, terminal: pty.is_some() };
+        // Before the fork: from here on the program's life hangs on this connection, whatever becomes of us.
+        request_end(state, &mut client, target, true)?;
         match host::process::fork()? {
             Fork::Child => Ok(stand_in(state, client, target, &signals, pty).unwrap_or(255)),
             Fork::Parent(child) => {
@@ -196,7 +198,7 @@ fn attached(state: &State, process: ProcessConfig, extra: &[OwnedFd], options: &
     if let (Some(pty), Some(person)) = (&pty, &person) {
         person.copy_size(pty.master.as_fd());
     }
-    let (client, pid) = start(state, &process, pty.as_ref(), extra)?;
+    let (mut client, pid) = start(state, &process, pty.as_ref(), extra)?;
     options.write_internal_pid(pid)?;
     if let Some(file) = &options.pid_file {
         sandbox::write_pid_file(file, nix::unistd::getpid())?;
@@ -209,7 +211,8 @@ fn attached(state: &State, process: ProcessConfig, extra: &[OwnedFd], options: &
         console::pump_input(master)?;
     }
     let target = Target { pid, terminal: master.is_some() };
-    await_end(state, client, target, &signals, master.as_ref(), person.as_ref(), false)
+    request_end(state, &mut client, target, false)?;
+    await_end(state, client, target, &signals, master.as_ref(), person.as_ref())
 }
 
 /// The life of the process that stands for a detached program.
@@ -232,12 +235,23 @@ fn stand_in(
     nix::unistd::dup2_stdout(&null)?;
     nix::unistd::dup2_stderr(&null)?;
     let slave = pty.map(|pty| pty.slave);
-    let code = await_end(state, client, target, signals, None, None, true);
+    let code = await_end(state, client, target, signals, None, None);
     drop(slave);
     code
 }
 
-/// Waits for the program's end; its exit status.
+/// Asks to be told of the program's end, and where `kill_on_hangup` to have it killed if we are gone before that.
+fn request_end(
+    state: &State,
+    client: &mut Client,
+    target: Target,
+    kill_on_hangup: bool,
+) -> anyhow::Result<()> {
+    let args = WaitPidArgs { pid: target.pid, cid: state.id.clone(), kill_on_hangup };
+    Ok(client.send(method::WAIT_PID, &args, &[])?)
+}
+
+/// Waits for the answer to [`request_end`]; the program's exit status.
 fn await_end(
     state: &State,
     mut client: Client,
@@ -245,10 +259,7 @@ fn await_end(
     signals: &Signals,
     master: Option<&OwnedFd>,
     person: Option<&console::SavedTerminal>,
-    kill_on_hangup: bool,
 ) -> anyhow::Result<i32> {
-    let args = WaitPidArgs { pid: target.pid, cid: state.id.clone(), kill_on_hangup };
-    client.send(method::WAIT_PID, &args, &[])?;
     let done = client.stream().try_clone()?;
     foreground::wait(state, target, signals, done.as_fd(), master, person)?;
     match client.receive::<u32>() {
