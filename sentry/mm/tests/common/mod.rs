@@ -49,7 +49,7 @@ impl platform::AddressSpace for FakeSpace {
                 Change::Unmap { addr, len } => {
                     assert!(len > 0);
                     let gone: Vec<u64> = table.range(addr..addr + len).map(|(a, _)| *a).collect();
-                    gone.iter().for_each(|a| drop(table.remove(a)));
+                    gone.iter().for_each(|a| assert!(table.remove(a).is_some()));
                 }
                 Change::Protect { addr, len, access } => {
                     assert!(len > 0);
