@@ -7,3 +7,5 @@
 pub mod eventfd;
 pub mod fifo;
 pub mod pipe;
+pub mod signalfd;
+pub mod timerfd;
