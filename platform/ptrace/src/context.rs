@@ -7,9 +7,11 @@ use crate::{
     fault,
     inject::Broken,
     keeper::Keeper,
+    ops::{self, Report},
+    roster::ThreadShared,
     space::Space,
     sys::{self, Stop},
-    worker::{self, Report, ThreadShared, WorkerShared},
+    worker::WorkerShared,
 };
 use abi::Errno;
 use platform::{AddressSpace, Exception, FpState, Interrupt, Regs, Trap};
@@ -41,7 +43,7 @@ struct Binding {
 
 impl Drop for Binding {
     fn drop(&mut self) {
-        worker::release(&self.owner, self.thread.tid, self.space.clone());
+        ops::release(&self.owner, self.thread.tid, self.space.clone());
     }
 }
 
@@ -113,7 +115,7 @@ impl Context {
             self.fp = sys::get_fp(binding.thread.tid).ok().map(FpState);
         }
         self.binding = None;
-        let (thread, owner) = worker::acquire(&self.keeper, stub.process())?;
+        let (thread, owner) = ops::acquire(&self.keeper, stub.process())?;
         let tid = thread.tid;
         self.interrupter.pid.store(stub.process().pid, Ordering::Release);
         self.interrupter.tid.store(tid, Ordering::Release);
@@ -130,14 +132,14 @@ impl Context {
         regs: &Regs,
     ) -> Result<Poll<Trap>, Broken> {
         let tid = self.bind(space)?;
-        if regs.rip >= crate::layout::TASK_SIZE && regs.rip != worker::held_rip(tid) {
+        if regs.rip >= crate::layout::TASK_SIZE && regs.rip != ops::held_rip(tid) {
             return Ok(Poll::Ready(fault::bad_rip(regs.rip)));
         }
         if !self.interrupter.begin() {
             self.interrupter.take();
             return Ok(Poll::Ready(Trap::Interrupted));
         }
-        if let Err(e) = worker::resume(&self.keeper, tid, Some(regs), cx.waker()) {
+        if let Err(e) = ops::resume(&self.keeper, tid, Some(regs), cx.waker()) {
             self.interrupter.end();
             return Err(e);
         }
@@ -157,7 +159,7 @@ impl Context {
         let trap = match stop {
             Stop::Exited => return Err(Broken),
             Stop::Syscall => {
-                worker::read_regs(tid, regs)?;
+                ops::read_regs(tid, regs)?;
                 Some(fault::syscall(tid, regs))
             }
             Stop::Signal(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP) => {
@@ -167,7 +169,7 @@ impl Context {
                 if info.code <= 0 {
                     None
                 } else {
-                    worker::read_regs(tid, regs)?;
+                    ops::read_regs(tid, regs)?;
                     let space = binding.space.as_any().downcast_ref::<Space>().ok_or(Broken)?;
                     Some(fault::signal(signo, info, regs, space, &mut self.retries))
                 }
@@ -180,12 +182,12 @@ impl Context {
             return Ok(Poll::Ready(trap));
         }
         if self.interrupter.take() {
-            worker::read_regs(tid, regs)?;
+            ops::read_regs(tid, regs)?;
             self.running = false;
             self.interrupter.end();
             return Ok(Poll::Ready(Trap::Interrupted));
         }
-        worker::resume(&self.keeper, tid, None, cx.waker())?;
+        ops::resume(&self.keeper, tid, None, cx.waker())?;
         Ok(Poll::Pending)
     }
 
@@ -212,7 +214,7 @@ impl platform::Context for Context {
             let Some(tid) = self.binding.as_ref().map(|b| b.thread.tid) else {
                 return Poll::Ready(self.lost());
             };
-            match worker::take_report(tid, cx.waker()) {
+            match ops::take_report(tid, cx.waker()) {
                 Report::Running => Ok(Poll::Pending),
                 Report::Stopped(stop) => self.stopped(cx, stop, regs),
                 Report::Dead => Err(Broken),

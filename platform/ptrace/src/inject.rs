@@ -135,6 +135,16 @@ pub fn clone(tid: i32, flags: i32) -> Result<Result<i32, i32>, Broken> {
     }
 }
 
+/// Ends a thread (not a leader) and reaps it.
+pub fn exit(tid: i32) -> Result<(), Broken> {
+    let mut regs = load(&Order::new(libc::SYS_exit, [0]), code::CALL);
+    match run(tid, &mut regs) {
+        // It went away, as it should.
+        Err(Broken) => Ok(()),
+        Ok(_) => Err(Broken),
+    }
+}
+
 /// Makes a parked thread a stopped tracee of the caller.
 pub fn claim(tid: i32) -> Result<(), Broken> {
     sys::seize(tid)?;

@@ -11,8 +11,9 @@ use crate::{
     layout,
     orders::{Order, Orders},
     process::Process,
+    roster::Roster,
     sys,
-    worker::{Roster, WorkerShared},
+    worker::WorkerShared,
     zygote::{self, Zygote},
 };
 use host::memfd;
@@ -290,7 +291,7 @@ impl Thread {
     }
 
     fn recycle(&mut self, process: Arc<Process>) {
-        if !process.is_dead() && self.pool.0.lock().spares.len() < SPARES_MAX {
+        if !process.is_dead() && !process.is_crowded() && self.pool.0.lock().spares.len() < SPARES_MAX {
             let all = Order::new(libc::SYS_munmap, [0, layout::USER_MAX]);
             if inject::call(Self::beside(process.pid), &all) == Ok(0) {
                 self.pool.0.lock().spares.push(process);

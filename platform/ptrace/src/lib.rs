@@ -5,7 +5,7 @@
 //! | `layout`, `code`, `orders` | what is in a stub: addresses, machine code, tables of calls to make |
 //! | `sys`, `inject`, `regs` | driving a stopped thread |
 //! | `zygote`, `keeper`, `process`, `filter` | making stubs, confining them, ending them |
-//! | `worker` | a worker thread as tracer: waiting, being kicked |
+//! | `tracer`, `ops`, `worker`, `roster` | a host thread as tracer: its tracees, waiting, being kicked, CPU placement |
 //! | `areas`, `space` | address spaces |
 //! | `fault`, `context` | application threads and their traps |
 //!
@@ -24,11 +24,14 @@ mod filter;
 mod inject;
 mod keeper;
 mod layout;
+mod ops;
 mod orders;
 mod process;
 mod regs;
+mod roster;
 mod space;
 mod sys;
+mod tracer;
 mod worker;
 mod zygote;
 

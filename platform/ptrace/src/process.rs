@@ -11,6 +11,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+/// A process with more threads than this is not used again.
+const CROWD: usize = 8;
+
 /// A stub process.
 pub struct Process {
     /// Process id, and thread id of the leader.
@@ -24,6 +27,8 @@ pub struct Process {
 #[derive(Default)]
 struct Threads {
     parked: Vec<i32>,
+    /// How many threads workers trace.
+    traced: usize,
     /// Workers that trace threads here.
     owners: Vec<Arc<WorkerShared>>,
 }
@@ -31,7 +36,7 @@ struct Threads {
 impl Process {
     /// A process whose only other thread is parked.
     pub fn new(pid: i32, slot: Slot, parked: i32) -> Arc<Self> {
-        let threads = Mutex::new(Threads { parked: vec![parked], owners: Vec::new() });
+        let threads = Mutex::new(Threads { parked: vec![parked], ..Threads::default() });
         Arc::new(Self { pid, slot, dead: AtomicBool::new(false), threads })
     }
 
@@ -80,9 +85,21 @@ impl Process {
         self.threads.lock().owners.iter().any(|o| Arc::ptr_eq(o, worker))
     }
 
-    /// Notes that a worker traces a thread here.
-    pub fn add_owner(&self, worker: &Arc<WorkerShared>) {
+    /// Whether it has more threads than the next space is likely to need.
+    pub fn is_crowded(&self) -> bool {
+        self.threads.lock().traced > CROWD
+    }
+
+    /// Notes that a thread here ended.
+    pub fn remove_traced(&self) {
         let mut threads = self.threads.lock();
+        threads.traced = threads.traced.saturating_sub(1);
+    }
+
+    /// Notes that a worker traces a further thread here.
+    pub fn add_traced(&self, worker: &Arc<WorkerShared>) {
+        let mut threads = self.threads.lock();
+        threads.traced += 1;
         if !threads.owners.iter().any(|o| Arc::ptr_eq(o, worker)) {
             threads.owners.push(worker.clone());
         }

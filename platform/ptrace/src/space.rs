@@ -3,7 +3,7 @@
 //! **Lock order:** `Space::areas` is held while calls are injected, also by the keeper on behalf of who holds it.
 //! It is a leaf towards everything else.
 
-use crate::{areas::Areas, inject::Broken, keeper::Keeper, layout, orders::Order, process::Process, worker};
+use crate::{areas::Areas, inject::Broken, keeper::Keeper, layout, ops, orders::Order, process::Process};
 use abi::Errno;
 use parking_lot::Mutex;
 use platform::{Access, AddressSpace, Change};
@@ -19,7 +19,7 @@ pub struct Space {
 impl Space {
     /// An empty one.
     pub fn new(keeper: &Arc<Keeper>) -> Result<Self, Errno> {
-        let process = keeper.process(worker::current().as_ref()).map_err(|_| Errno::ENOMEM)?;
+        let process = keeper.process(ops::current().as_ref()).map_err(|_| Errno::ENOMEM)?;
         Ok(Self { keeper: keeper.clone(), process, areas: Mutex::default() })
     }
 
@@ -45,7 +45,7 @@ impl Space {
             areas.remove(start, end);
             orders.push(unmap(start, end));
         }
-        match worker::calls(&self.keeper, &self.process, &orders)? {
+        match ops::calls(&self.keeper, &self.process, &orders)? {
             Ok(()) => Ok(()),
             Err(_) => Err(Broken),
         }
@@ -124,7 +124,7 @@ impl AddressSpace for Space {
         if orders.is_empty() {
             return if self.process.is_dead() { Err(Errno::ESRCH) } else { Ok(()) };
         }
-        match worker::calls(&self.keeper, &self.process, &orders).map_err(|b| self.broken(b))? {
+        match ops::calls(&self.keeper, &self.process, &orders).map_err(|b| self.broken(b))? {
             Ok(()) => Ok(()),
             Err(failed) => {
                 let from = origin.get(failed.index).copied().unwrap_or(0);
@@ -138,7 +138,7 @@ impl AddressSpace for Space {
     fn clear(&self) -> Result<(), Errno> {
         let mut areas = self.areas.lock();
         let all = [Order::new(libc::SYS_munmap, [0, layout::USER_MAX])];
-        match worker::calls(&self.keeper, &self.process, &all) {
+        match ops::calls(&self.keeper, &self.process, &all) {
             Ok(Ok(())) => {
                 areas.clear();
                 Ok(())
@@ -155,7 +155,7 @@ impl AddressSpace for Space {
 impl Drop for Space {
     fn drop(&mut self) {
         // Emptied here where that needs nobody's help, and ready for the next `fork` on this worker.
-        if worker::empty_here(&self.process) {
+        if ops::empty_here(&self.process) {
             self.keeper.put_back(&self.process);
         } else {
             self.keeper.recycle(self.process.clone());

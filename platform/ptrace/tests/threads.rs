@@ -35,6 +35,29 @@ fn two_threads_share_a_space() {
 }
 
 #[test]
+fn many_threads_come_and_go() {
+    let platform = PtracePlatform::new().unwrap();
+    let memory = Memory::new();
+    let mut exec = Exec::new(&platform, 0);
+    for _ in 0..3 {
+        let space = space_with(&platform, &memory, b"\x0f\x05\xeb\xfc");
+        let mut contexts: Vec<_> =
+            (0..100).map(|_| (platform.new_context().unwrap(), regs_at(CODE))).collect();
+        for round in 0..3 {
+            for (i, (context, regs)) in contexts.iter_mut().enumerate() {
+                assert_eq!(exec.trap(&mut **context, &space, regs), Trap::Syscall);
+                assert_eq!(regs.orig_rax, if round == 0 { 0 } else { i as u64 });
+                regs.rax = i as u64;
+            }
+        }
+        contexts.truncate(1);
+        for (context, regs) in &mut contexts {
+            assert_eq!(exec.trap(&mut **context, &space, regs), Trap::Syscall);
+        }
+    }
+}
+
+#[test]
 fn spaces_are_apart_and_reused() {
     let platform = PtracePlatform::new().unwrap();
     let memory = Memory::new();
