@@ -70,3 +70,42 @@ pub struct SetAttr {
     /// Last change of contents.
     pub mtime: Option<SetTime>,
 }
+
+impl SetTime {
+    /// The time that is meant.
+    pub fn resolve(self, now: Timespec) -> Timespec {
+        match self {
+            SetTime::Now => now,
+            SetTime::At(at) => at,
+        }
+    }
+}
+
+impl Attr {
+    /// Applies all of `change` but the size, and sets `ctime`.
+    pub fn apply(&mut self, change: &SetAttr, now: Timespec) {
+        if let Some(mode) = change.mode {
+            self.mode = self.mode & !0o7777 | mode & 0o7777;
+        }
+        self.uid = change.uid.unwrap_or(self.uid);
+        self.gid = change.gid.unwrap_or(self.gid);
+        if let Some(atime) = change.atime {
+            self.atime = atime.resolve(now);
+        }
+        if let Some(mtime) = change.mtime {
+            self.mtime = mtime.resolve(now);
+        }
+        self.ctime = now;
+    }
+
+    /// Whether an access at `now` is to be noted: always, or as `relatime` of `mount(8)` says.
+    pub fn access_is_news(&self, now: Timespec, relatime: bool) -> bool {
+        let key = |t: Timespec| (t.tv_sec, t.tv_nsec);
+        let day_old = now.tv_sec.saturating_sub(self.atime.tv_sec) >= 24 * 60 * 60;
+        key(self.atime) != key(now)
+            && (!relatime
+                || key(self.atime) <= key(self.mtime)
+                || key(self.atime) <= key(self.ctime)
+                || day_old)
+    }
+}

@@ -147,6 +147,16 @@ pub trait Inode: Send + Sync + Any {
         let _ = name;
         Err(Errno::ENOTDIR)
     }
+    /// Notice that `names` are about to be looked up, each in the one before it, from this directory on. A file system for
+    /// which asking is expensive resolves them all at once and answers the lookups that follow from that.
+    fn prefetch(&self, names: &[&[u8]]) {
+        let _ = names;
+    }
+    /// The contents were read (or a link followed): moves `atime`, if [`Attr::access_is_news`], without touching `ctime`.
+    /// File systems that do not keep time themselves have nothing to do.
+    fn accessed(&self, relatime: bool) {
+        let _ = relatime;
+    }
     /// Whether what the dentry cache has for `name` (`None`: that there is nothing) is still true; asked on
     /// each walk, so cheap. File systems that change by themselves (proc, shared gofer trees) implement it.
     fn revalidate(&self, name: &[u8], cached: Option<&Arc<dyn Inode>>) -> bool {

@@ -12,9 +12,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod anon;
 pub mod attr;
+pub mod clock;
+pub mod context;
 pub mod cred;
 pub mod dentry;
+pub mod devices;
+pub mod dpath;
 pub mod epoll;
 pub mod fd_table;
 pub mod file;
@@ -22,19 +27,21 @@ pub mod inode;
 pub mod inotify;
 pub mod locks;
 pub mod mount;
+pub mod ops;
+pub mod permission;
 pub mod poll;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod vfs;
+pub mod walk;
 
 pub use attr::{Attr, SetAttr, SetTime};
+pub use context::FsContext;
 pub use cred::{Credentials, Gid, Uid, UserNamespace};
-pub use dentry::{Dentry, Path};
+pub use dentry::{Dentry, Path, SuperBlock};
 pub use fd_table::{Fd, FdTable};
 pub use file::{DirEntry, DirSink, File, FileOps};
 pub use inode::{FileSystem, Inode, InodeCommon, LinkTarget, NewKind, NewNode, OpenRequest};
 pub use mount::{Mount, MountNamespace};
-
-/// Placeholder that the real one replaces.
-pub struct Vfs;
-/// Placeholder that the real one replaces.
-pub struct FsContext;
+pub use vfs::{FileSystemType, MountArgs, Vfs};
+pub use walk::{Lookup, WalkContext};

@@ -1,8 +1,6 @@
 //! For unit tests, here and in the crates above: open files that are in no file system.
 
-use crate::{
-    Attr, Credentials, Dentry, File, FileOps, FileSystem, Inode, InodeCommon, Mount, OpenRequest, Path,
-};
+use crate::{Attr, Credentials, Dentry, File, FileOps, FileSystem, Inode, InodeCommon, OpenRequest, Path};
 use crate::{SetAttr, UserNamespace};
 use abi::{
     Errno,
@@ -88,7 +86,7 @@ pub fn root() -> Arc<Credentials> {
 /// A path that leads to `inode`.
 pub fn path(name: &[u8], inode: Arc<dyn Inode>) -> Path {
     let dentry = Dentry::detached(name, inode);
-    let mount = Arc::new(Mount { id: 1, fs: Arc::new(NoFs), root: dentry.clone() });
+    let mount = crate::Vfs::new().kernel_mount((Arc::new(NoFs), Node::new(FileType::Directory)), "none");
     match Path::new(mount, dentry) {
         Ok(path) => path,
         Err(e) => unreachable!("the dentry is positive: {e}"),
