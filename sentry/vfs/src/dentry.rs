@@ -71,6 +71,12 @@ impl Dentry {
         dentry
     }
 
+    /// A dentry called `name` below `parent`, which does not know of it.
+    #[cfg(test)]
+    pub(crate) fn loose(parent: &Arc<Dentry>, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Self> {
+        Self::make(name.into(), Some(parent.clone()), Some(inode), false)
+    }
+
     fn make(
         name: Arc<[u8]>,
         parent: Option<Arc<Dentry>>,

@@ -156,13 +156,10 @@ impl Vfs {
         Mount::make(&self.table, id, sb, root, name.as_bytes().into(), MountFlags::empty())
     }
 
-    /// Opens what is no regular file, directory or link: devices and FIFOs.
+    /// Opens a device node; `ENXIO` for a socket.
     pub(crate) fn open_special(&self, request: &OpenRequest<'_>) -> Result<Box<dyn FileOps>, Errno> {
         let inode = request.path.inode_ref();
         let kind = match inode.file_type() {
-            FileType::Fifo => {
-                return self.fifo_open.get().ok_or(Errno::ENXIO).and_then(|open| open(request));
-            }
             FileType::CharDevice => DeviceKind::Char,
             FileType::BlockDevice => DeviceKind::Block,
             _ => return Err(Errno::ENXIO),

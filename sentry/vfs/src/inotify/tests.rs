@@ -21,7 +21,7 @@ fn watch(file: &File, path: &Path, mask: Events) -> Result<i32, Errno> {
 fn tree() -> (Path, Path, Arc<Node>) {
     let dir = testing::path(b"/", Node::new(FileType::Directory));
     let node = Node::new(FileType::Regular);
-    let dentry = Dentry::make(b"f".as_slice().into(), Some(dir.dentry().clone()), Some(node.clone()));
+    let dentry = Dentry::loose(dir.dentry(), b"f", node.clone());
     let file = Path::new(dir.mount().clone(), dentry).unwrap();
     (dir, file, node)
 }

@@ -18,7 +18,7 @@ pub mod xattr;
 pub use access::{access, allow_write, deny_write, may_exec};
 pub use attr::{Times, chmod, chown, file_remove_privs, ftruncate, getattr, set_times, statfs, truncate};
 pub use create::{link, mkdir, mknod, mksocket, symlink};
-pub use open::{OpenHow, open, reopen};
+pub use open::{OpenHow, Opened, Opening, open, reopen};
 pub use remove::{rmdir, unlink};
 pub use rename::rename;
 

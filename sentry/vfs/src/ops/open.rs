@@ -2,7 +2,7 @@
 
 use super::{attr, new_node};
 use crate::{
-    File, NewKind, OpenRequest, Path, WalkContext,
+    Credentials, File, FileOps, NewKind, OpenRequest, Path, WalkContext,
     dentry::Dentry,
     file::PathOnly,
     inotify::{self, Events},
@@ -86,8 +86,54 @@ impl OpenHow {
     }
 }
 
-/// Opens `name`.
+/// What [`begin`] found.
+pub enum Opened {
+    /// An open file.
+    File(Arc<File>),
+    /// A FIFO that may be opened: whether that has to wait for the other end is for the caller.
+    Fifo(Opening),
+}
+
+/// A FIFO about to be opened.
+pub struct Opening {
+    path: Path,
+    flags: OpenFlags,
+    cred: Arc<Credentials>,
+}
+
+impl Opening {
+    /// The FIFO.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    /// How it is opened.
+    pub fn flags(&self) -> OpenFlags {
+        self.flags
+    }
+    /// The open file, once its end is open.
+    pub fn finish(self, ops: Box<dyn FileOps>) -> Arc<File> {
+        let file = File::new(self.path, self.flags, self.cred, ops);
+        inotify::file_event(&file, Events::OPEN);
+        file
+    }
+}
+
+/// Opens `name`. A FIFO is opened by the hook in [`Vfs::fifo_open`](crate::Vfs::fifo_open).
 pub fn open(ctx: &WalkContext, name: &[u8], how: &OpenHow) -> Result<Arc<File>, Errno> {
+    match begin(ctx, name, how)? {
+        Opened::File(file) => Ok(file),
+        Opened::Fifo(opening) => {
+            let hook = ctx.vfs.fifo_open.get().ok_or(Errno::ENXIO)?;
+            let request =
+                OpenRequest { flags: opening.flags, cred: &ctx.cred, path: &opening.path, created: false };
+            let ops = hook(&request)?;
+            Ok(opening.finish(ops))
+        }
+    }
+}
+
+/// Opens `name`; a FIFO as far as permissions go.
+pub fn begin(ctx: &WalkContext, name: &[u8], how: &OpenHow) -> Result<Opened, Errno> {
     how.check()?;
     let f = how.flags;
     let mut lookup = Lookup::FOLLOW;
@@ -99,7 +145,7 @@ pub fn open(ctx: &WalkContext, name: &[u8], how: &OpenHow) -> Result<Arc<File>, 
     }
     if f.contains(OpenFlags::PATH) {
         let path = ctx.resolve_with(name, lookup, how.resolve)?;
-        return Ok(File::new(path, f, ctx.cred.clone(), Box::new(PathOnly)));
+        return Ok(Opened::File(File::new(path, f, ctx.cred.clone(), Box::new(PathOnly))));
     }
     if f.is_tmpfile() {
         return open_tmpfile(ctx, &ctx.resolve_with(name, lookup, how.resolve)?, how);
@@ -117,7 +163,7 @@ struct Found {
     created: bool,
 }
 
-fn open_or_create(ctx: &WalkContext, name: &[u8], how: &OpenHow, lookup: Lookup) -> Result<Arc<File>, Errno> {
+fn open_or_create(ctx: &WalkContext, name: &[u8], how: &OpenHow, lookup: Lookup) -> Result<Opened, Errno> {
     let mut walker = Walker::new(ctx, name, how.resolve)?;
     loop {
         let (last, slash) = walker.to_last()?;
@@ -160,7 +206,7 @@ fn create(ctx: &WalkContext, dir: &Path, name: &[u8], how: &OpenHow) -> Result<(
     Ok((dentry, true))
 }
 
-fn open_tmpfile(ctx: &WalkContext, dir: &Path, how: &OpenHow) -> Result<Arc<File>, Errno> {
+fn open_tmpfile(ctx: &WalkContext, dir: &Path, how: &OpenHow) -> Result<Opened, Errno> {
     dir.mount().want_write()?;
     inode_permission(&ctx.cred, dir.inode_ref(), WRITE | EXEC)?;
     let new = new_node(&ctx.cred, dir, NewKind::Regular, how.mode, ctx.umask)?;
@@ -172,11 +218,11 @@ fn open_tmpfile(ctx: &WalkContext, dir: &Path, how: &OpenHow) -> Result<Arc<File
 }
 
 /// Opens again what `path` is, with the rights of `ctx` (`/proc/PID/fd/N` leads there by itself).
-pub fn reopen(ctx: &WalkContext, path: Path, how: &OpenHow) -> Result<Arc<File>, Errno> {
+pub fn reopen(ctx: &WalkContext, path: Path, how: &OpenHow) -> Result<Opened, Errno> {
     open_path(ctx, path, how, None)
 }
 
-fn open_path(ctx: &WalkContext, path: Path, how: &OpenHow, found: Option<Found>) -> Result<Arc<File>, Errno> {
+fn open_path(ctx: &WalkContext, path: Path, how: &OpenHow, found: Option<Found>) -> Result<Opened, Errno> {
     let mut flags = how.flags;
     let kind = path.file_type();
     let created = found.as_ref().is_some_and(|f| f.created);
@@ -217,8 +263,11 @@ fn open_path(ctx: &WalkContext, path: Path, how: &OpenHow, found: Option<Found>)
     finish(ctx, path, flags, created)
 }
 
-fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Result<Arc<File>, Errno> {
+fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Result<Opened, Errno> {
     let kind = path.file_type();
+    if kind == FileType::Fifo {
+        return Ok(Opened::Fifo(Opening { path, flags, cred: ctx.cred.clone() }));
+    }
     let inode = path.inode();
     let truncates = kind == FileType::Regular && flags.contains(OpenFlags::TRUNC) && !created;
     // Held until the file counts itself among the writers.
@@ -235,7 +284,7 @@ fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Res
         attr::truncate_opened(&file, &ctx.cred)?;
     }
     inotify::file_event(&file, Events::OPEN);
-    Ok(file)
+    Ok(Opened::File(file))
 }
 
 /// Counts a writer for as long as it lives; `ETXTBSY` while the file is executed.
