@@ -74,6 +74,10 @@ ranks! {
     SOCKET_TABLE = 550;
     /// One socket's state; listener before connection, then by address.
     SOCKET = 560;
+    /// Files in flight between Unix sockets.
+    SOCKET_RIGHTS = 555;
+    /// What waits in one socket to be received.
+    SOCKET_QUEUE = 565;
     /// Terminal state.
     TTY = 570;
     /// SysV and POSIX IPC objects.

@@ -1,0 +1,52 @@
+//! `socket(2)` and `socketpair(2)`.
+
+use crate::{caller::Caller, namespace::NetNamespace, socket::SocketOps, unix::UnixSocket};
+use abi::{Errno, SockType, socket::*};
+use std::sync::Arc;
+
+/// A new socket in `ns`.
+pub fn socket(
+    ns: &Arc<NetNamespace>,
+    caller: Caller<'_>,
+    family: i32,
+    kind: SockType,
+    protocol: i32,
+) -> Result<Arc<dyn SocketOps>, Errno> {
+    let family = u16::try_from(family).ok().filter(|f| *f < AF_MAX).ok_or(Errno::EAFNOSUPPORT)?;
+    let uid = caller.cred().fsuid;
+    let socket: Arc<dyn SocketOps> = match family {
+        AF_UNIX => {
+            if protocol != 0 && protocol != i32::from(AF_UNIX) {
+                return Err(Errno::EPROTONOSUPPORT);
+            }
+            UnixSocket::new(ns.clone(), kind, uid)?
+        }
+        // Devices and protocols that there are no drivers for.
+        _ => return Err(Errno::EAFNOSUPPORT),
+    };
+    ns.remember(&socket);
+    Ok(socket)
+}
+
+/// Two sockets that are connected to each other.
+pub fn pair(
+    ns: &Arc<NetNamespace>,
+    caller: Caller<'_>,
+    family: i32,
+    kind: SockType,
+    protocol: i32,
+) -> Result<(Arc<dyn SocketOps>, Arc<dyn SocketOps>), Errno> {
+    if family != i32::from(AF_UNIX) {
+        // What cannot be made at all says so first.
+        socket(ns, caller, family, kind, protocol)?.release();
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if protocol != 0 && protocol != i32::from(AF_UNIX) {
+        return Err(Errno::EPROTONOSUPPORT);
+    }
+    let (a, b) = UnixSocket::pair(ns, kind, caller)?;
+    let (a, b): (Arc<dyn SocketOps>, Arc<dyn SocketOps>) = (a, b);
+    ns.remember(&a);
+    ns.remember(&b);
+    Ok((a, b))
+}
