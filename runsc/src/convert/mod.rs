@@ -9,7 +9,9 @@ mod process;
 mod seccomp;
 
 pub use capability::{names as capability_names, parse as parse_capability};
-pub use mounts::{Attach, OverlayMedium, OverlaySetting, Sharing, parse_overlay, plan as plan_mounts};
+pub use mounts::{
+    Attach, MountPlan, OverlayMedium, OverlaySetting, Sharing, parse_overlay, plan as plan_mounts,
+};
 pub use process::process;
 pub use seccomp::seccomp;
 

@@ -1,0 +1,129 @@
+//! What of the command line and the configuration decides how a sandbox is set up on the host.
+
+use super::Descriptors;
+use crate::{
+    cgroup,
+    cli::{Global, NetworkMode, Rootless},
+    convert,
+    idmap::IdMap,
+};
+use anyhow::{Context, bail};
+use boot::config::{Network, Overlay, PlatformConfig};
+use nix::unistd::geteuid;
+use oci_spec::runtime::LinuxNamespaceType;
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// The sandbox's log file, where one is wanted.
+pub(super) fn sandbox_log(global: &Global, id: &str, command: &str) -> anyhow::Result<Option<File>> {
+    let Some(path) = &global.debug_log else { return Ok(None) };
+    let text = path.to_string_lossy().replace("%ID%", id).replace("%COMMAND%", command);
+    let mut path = PathBuf::from(&text);
+    if text.ends_with('/') {
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {text}"))?;
+        path.push(format!("runsc-rs.{id}.{command}.log"));
+    }
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    Ok(Some(file.with_context(|| format!("cannot open debug log {}", path.display()))?))
+}
+
+/// User namespace of the gofer: none for root, unless the configuration has one.
+pub(super) fn gofer_ids(global: &Global, namespaces: &boot::config::Namespaces) -> Option<IdMap> {
+    if !geteuid().is_root() {
+        return Some(IdMap::caller_with_subordinates().unwrap_or_else(IdMap::caller));
+    }
+    if !namespaces.uid_map.is_empty() {
+        return Some(IdMap { users: namespaces.uid_map.clone(), groups: namespaces.gid_map.clone() });
+    }
+    (global.rootless == Rootless::True).then(IdMap::caller)
+}
+
+/// The container's cgroups; none where neither path nor limits are asked for.
+pub(super) fn own_cgroup(
+    global: &Global,
+    id: &str,
+    spec: &oci_spec::runtime::Spec,
+) -> anyhow::Result<Option<cgroup::Record>> {
+    if global.ignore_cgroups {
+        return Ok(None);
+    }
+    let Some(linux) = spec.linux() else { return Ok(None) };
+    let asked = linux.cgroups_path().as_ref().and_then(|path| path.to_str()).filter(|path| !path.is_empty());
+    let resources = linux.resources().as_ref();
+    let limited = resources.is_some_and(|r| {
+        r.memory().is_some() || r.cpu().is_some() || r.pids().is_some() || r.unified().is_some()
+    });
+    let path = match asked {
+        Some(path) => cgroup::systemd_path(path).unwrap_or_else(|| path.to_owned()),
+        None if limited => id.to_owned(),
+        None => return Ok(None),
+    };
+    match cgroup::Record::create(&path, resources) {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if global.rootless == Rootless::True || !geteuid().is_root() => {
+            log::debug!("running without cgroup: {error:#}");
+            Ok(None)
+        }
+        Err(error) => Err(error.context("cgroup (--ignore-cgroups does without)")),
+    }
+}
+
+/// An upper layer for a tree, as `--overlay2` asks.
+pub(super) fn upper_layer(
+    setting: &convert::OverlaySetting,
+    tree: &Path,
+    is_root: bool,
+    files: &mut Descriptors,
+) -> anyhow::Result<Overlay> {
+    use convert::OverlayMedium as Medium;
+    if !is_root && !setting.all {
+        return Ok(Overlay::None);
+    }
+    let dir = match &setting.medium {
+        Medium::None => return Ok(Overlay::None),
+        Medium::Memory => return Ok(Overlay::Memory),
+        Medium::SelfBacked => tree,
+        Medium::Dir(dir) => dir,
+    };
+    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(dir);
+    let file = file.with_context(|| format!("cannot make an overlay file in {}", dir.display()))?;
+    Ok(Overlay::File(files.keep(file.into())))
+}
+
+/// Where inet sockets lead, and the network namespace to be in for that.
+pub(super) fn network(
+    global: &Global,
+    spec: &oci_spec::runtime::Spec,
+) -> anyhow::Result<(Network, Option<File>)> {
+    let network = match global.network {
+        NetworkMode::None => Network::None,
+        NetworkMode::Sandbox => Network::Sandbox,
+        NetworkMode::Host => Network::Host,
+    };
+    let list = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+    let path = list
+        .into_iter()
+        .flatten()
+        .find(|namespace| namespace.typ() == LinuxNamespaceType::Network)
+        .and_then(|namespace| namespace.path().clone());
+    match (network, path) {
+        (Network::Host, Some(path)) => {
+            let file = File::open(&path);
+            Ok((network, Some(file.with_context(|| format!("network namespace {}", path.display()))?)))
+        }
+        _ => Ok((network, None)),
+    }
+}
+
+/// The platform that `--platform` names, or the best that works here.
+pub(super) fn platform(global: &Global) -> anyhow::Result<PlatformConfig> {
+    match global.platform.as_str() {
+        "auto" | "ptrace" => Ok(PlatformConfig { name: "ptrace".into(), device_fd: None }),
+        other => {
+            bail!("platform {other:?} is not part of this build; `runsc-rs platforms` lists those that are")
+        }
+    }
+}
