@@ -175,11 +175,7 @@ impl platform::Worker for Worker {
             let got = code::wait_unless_kicked(whom, libc::__WALL | libc::__WNOTHREAD, state, WAITING);
             let kicked = state.swap(AWAKE, Ordering::AcqRel) == KICKED;
             match got {
-                Ok((tid, status)) if tid > 0 => {
-                    if report(tid, status) || kicked {
-                        break;
-                    }
-                }
+                Ok((tid, status)) if tid > 0 && report(tid, status) => break,
                 Err(libc::ECHILD) => {
                     if whom == -1 {
                         self.all_lost();
