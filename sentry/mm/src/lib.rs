@@ -23,6 +23,7 @@ mod lock;
 mod mmap;
 pub mod object;
 mod op;
+mod program;
 mod remap;
 mod space;
 mod state;

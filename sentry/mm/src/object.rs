@@ -8,6 +8,7 @@
 //! **Invariant:** bytes between the size and the end of its page are zeros when the size grows over them.
 //! **Absent on purpose:** seals, permissions, time stamps: whoever owns the object knows them.
 
+use crate::state::{CHUNK, EAGER};
 use abi::Errno;
 use ksync::{Mutex, RwLock, rank};
 use mem::{
@@ -17,6 +18,9 @@ use std::{ops::Range, sync::Arc};
 
 /// The largest size of an object: what `off_t` can say, whole pages.
 pub const MAX_SIZE: u64 = page_down(i64::MAX as u64);
+
+/// Pages that a touch makes where somebody counts them, in bytes.
+const COUNTED_CHUNK: u64 = 4 * PAGE_SIZE;
 
 /// An offset in the memory file that belongs to the start of a range and grows along it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -356,7 +360,17 @@ impl Mappable for MemoryObject {
         let mut state = self.state.lock();
         let end = page_up(state.size).unwrap_or(MAX_SIZE);
         let len = end.checked_sub(offset).filter(|l| *l > 0).ok_or(Errno::EFAULT)?.min(len);
-        let (place, run) = self.page_run(&mut state, offset, len)?;
+        // A touch of a hole makes that page and some behind it: more for whoever goes through memory in order, few where they are
+        // counted against a file system's size.
+        let chunk = match (state.pages.get(offset), state.pages.before(offset)) {
+            (Some(_), _) => len,
+            _ if self.quota.is_some() => COUNTED_CHUNK,
+            (None, Some((r, _))) if r.end == offset => (r.end - r.start).clamp(CHUNK, EAGER),
+            _ => CHUNK,
+        };
+        let (place, run) = self
+            .page_run(&mut state, offset, len.min(chunk))
+            .or_else(|_| self.page_run(&mut state, offset, PAGE_SIZE))?;
         self.memory.retain(place..place + run);
         Ok((Backing::Memory(place), run))
     }

@@ -334,6 +334,66 @@ fn seals_refuse_shared_writers() {
 }
 
 #[test]
+fn huge_shared_memory_is_made_as_it_is_touched() {
+    let memory = memory();
+    let mut p = Proc::new(&memory);
+    let at = p.map(0, 1 << 24, RW, MapFlags::SHARED | MapFlags::NORESERVE).unwrap();
+    p.store(at + (1 << 35), 1).unwrap();
+    let mut c = p.fork();
+    assert_eq!(c.load(at + (1 << 35)), Ok(1));
+    assert!(memory.used_bytes() < 16 << 20, "{}", memory.used_bytes());
+    let faults = p.faults;
+    for by in (0u64..512 << 20).step_by(1 << 20) {
+        p.store(at + by, 1).unwrap();
+    }
+    assert!(p.faults - faults < 24, "{}", p.faults - faults);
+    drop((p, c));
+    assert_eq!(memory.used_bytes(), 0);
+}
+
+#[test]
+fn threads_copy_while_memory_changes() {
+    let memory = memory();
+    let p = Proc::new(&memory);
+    let at = p.map(0, 256, RW, PRIVATE).unwrap();
+    let object = MemoryObject::new(memory.clone());
+    object.set_size(64 * PAGE_SIZE).unwrap();
+    let source = MapSource::Object { object: object.clone(), name: "x".into(), attachment: None };
+    let request = MapRequest { addr: 0, len: 64 * PAGE_SIZE, prot: RW, flags: MapFlags::SHARED, source };
+    let shared = p.mm.mmap(&request).unwrap();
+    let mm = &p.mm;
+    std::thread::scope(|s| {
+        for thread in 0..3u64 {
+            let object = &object;
+            s.spawn(move || {
+                for i in 0..400u64 {
+                    let bytes = [thread as u8 + 1; 10_000];
+                    let _ = mm.copy_out(UserAddr(at + (i * 3 + thread) % 250 * PAGE_SIZE), &bytes);
+                    let _ = object.write_at(i * 100, &mut IoSrc::user(&**mm, UserAddr(shared), 30_000));
+                    let mut dst = mem::IoDst::user(&**mm, UserAddr(at + i % 200 * PAGE_SIZE), 20_000);
+                    let _ = object.read_at(0, &mut dst);
+                }
+            });
+        }
+        s.spawn(|| {
+            for i in 0..150u64 {
+                let child = mm.fork(std::sync::Arc::new(FakeSpace::default())).unwrap();
+                let _ = mm.munmap(at + i * PAGE_SIZE, PAGE_SIZE);
+                let fixed = MapFlags::FIXED | MapFlags::ANONYMOUS | PRIVATE;
+                let source = MapSource::Anonymous;
+                let addr = at + i * PAGE_SIZE;
+                mm.mmap(&MapRequest { addr, len: PAGE_SIZE, prot: RW, flags: fixed, source }).unwrap();
+                object.set_size(i % 64 * PAGE_SIZE).unwrap();
+                object.set_size(64 * PAGE_SIZE).unwrap();
+                drop(child);
+            }
+        });
+    });
+    drop((p, object, request));
+    assert_eq!(memory.used_bytes(), 0);
+}
+
+#[test]
 fn errors_of_mmap_and_mprotect() {
     let memory = memory();
     let mut p = Proc::limited(&memory, Limits { address_space: 1 << 30, memlock: 8192, ..Limits::default() });
