@@ -24,6 +24,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// A container's record.
@@ -163,8 +164,16 @@ impl State {
         self.sandbox.filter(ProcessRef::alive).map_or(0, |sandbox| sandbox.pid)
     }
 
-    /// A connection with the sandbox.
+    /// A connection with the sandbox, for calls that are answered at once: a sandbox that does not answer in a
+    /// minute is broken.
     pub fn connect(&self) -> anyhow::Result<control_client::Client> {
+        let client = control_client::Client::connect(&self.control)?;
+        client.stream().set_read_timeout(Some(Duration::from_secs(60)))?;
+        Ok(client)
+    }
+
+    /// A connection for calls that wait.
+    pub fn connect_to_wait(&self) -> anyhow::Result<control_client::Client> {
         Ok(control_client::Client::connect(&self.control)?)
     }
 }

@@ -115,6 +115,9 @@ impl Client {
     pub fn receive<R: DeserializeOwned>(&mut self) -> Result<R, CallError> {
         let reply: Reply = self.decoder.decode().map_err(|error| match error {
             DecodeError::Closed => CallError::Lost(io::ErrorKind::UnexpectedEof.into()),
+            DecodeError::Io(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                CallError::Lost(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))
+            }
             DecodeError::Io(error) => CallError::Lost(error),
             DecodeError::Malformed(error) => CallError::Protocol(error.text),
         })?;

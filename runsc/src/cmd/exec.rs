@@ -302,7 +302,7 @@ fn start(
             .collect(),
         ..ExecArgs::default()
     };
-    let mut client = state.connect()?;
+    let mut client = state.connect_to_wait()?;
     let pid = client.execute_async(&args, &files).map_err(start_failure)?;
     Ok((client, pid))
 }

@@ -20,7 +20,7 @@ impl Wait {
     /// Waits; prints `{"id":...,"exitStatus":...}`.
     pub fn run(self, global: &Global) -> anyhow::Result<i32> {
         let state = state::load(&state::root_dir(global), &self.id)?;
-        let mut client = state.connect().context("container not running")?;
+        let mut client = state.connect_to_wait().context("container not running")?;
         let status = match self.pid {
             None => client.wait(&state.id),
             Some(pid) => client.wait_pid(&WaitPidArgs { pid, cid: state.id.clone(), kill_on_hangup: false }),

@@ -15,8 +15,8 @@ pub use mounts::{
 pub use process::process;
 pub use seccomp::seccomp;
 
-use boot::config::{Limits, Namespaces};
-use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, LinuxResources, Spec};
+use boot::config::{DeviceConfig, Limits, Namespaces};
+use oci_spec::runtime::{Linux, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, LinuxResources, Spec};
 
 /// Limits that applications are to see.
 pub fn limits(resources: Option<&LinuxResources>) -> Limits {
@@ -34,6 +34,26 @@ pub fn limits(resources: Option<&LinuxResources>) -> Limits {
     }
     limits.pids = resources.pids().as_ref().and_then(|pids| positive(Some(pids.limit())));
     limits
+}
+
+/// Device nodes that the configuration asks for.
+pub fn devices(linux: &Linux) -> Vec<DeviceConfig> {
+    let convert = |device: &oci_spec::runtime::LinuxDevice| {
+        let kind = match device.typ() {
+            LinuxDeviceType::B => libc::S_IFBLK,
+            LinuxDeviceType::P => libc::S_IFIFO,
+            _ => libc::S_IFCHR,
+        };
+        Some(DeviceConfig {
+            path: device.path().to_str()?.to_owned(),
+            mode: kind | device.file_mode().unwrap_or(0o666) & 0o7777,
+            major: u32::try_from(device.major()).ok()?,
+            minor: u32::try_from(device.minor()).ok()?,
+            uid: device.uid().unwrap_or(0),
+            gid: device.gid().unwrap_or(0),
+        })
+    };
+    linux.devices().iter().flatten().filter_map(convert).collect()
 }
 
 /// Namespaces and id maps.

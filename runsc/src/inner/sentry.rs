@@ -2,6 +2,7 @@
 
 use super::{root, unpack};
 use boot::config::{BootConfig, ReadyReport, StartError, StartErrorKind};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::{io::Write, os::fd::OwnedFd, process::ExitCode};
 
@@ -63,6 +64,11 @@ fn confine(setup: &SentrySetup) -> Result<(), String> {
         host::prctl::set_parent_death_signal(nix::sys::signal::Signal::SIGKILL)
             .map_err(|error| format!("cannot ask to die with the parent: {error}"))?;
     }
+    // Every open file of an application may be one here. No core file: it would hold what applications had in memory.
+    let (_, hard) =
+        getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| format!("cannot read limits: {error}"))?;
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     root::isolate_mounts()?;
     root::enter_empty_root()?;
     if let Some((uid, gid)) = setup.become_ids {

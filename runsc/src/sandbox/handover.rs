@@ -51,6 +51,7 @@ pub(super) fn boot_config(
             .unwrap_or_default(),
         masked_paths: linux.and_then(|linux| linux.masked_paths().clone()).unwrap_or_default(),
         readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
+        devices: linux.map(convert::devices).unwrap_or_default(),
         namespaces: convert::namespaces(spec),
         network: plan.network,
         platform: plan.platform.clone(),

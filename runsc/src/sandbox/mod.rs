@@ -196,6 +196,12 @@ pub fn create(mut request: Request<'_>) -> anyhow::Result<Sandbox> {
     if let Some(cgroup) = &cgroup {
         cgroup.join(sandbox.pid)?;
     }
+    if let Some(score) = plan.process.oom_score_adj.filter(|score| *score != 0) {
+        // Stubs inherit it. Lowering takes privilege that a rootless caller does not have.
+        if let Err(error) = fs::write(format!("/proc/{}/oom_score_adj", sandbox.pid), score.to_string()) {
+            log::debug!("oom_score_adj {score}: {error}");
+        }
+    }
     let mut state = handover::record(&request, plan.process.clone(), (&sandbox, &gofer), socket, cgroup);
     let container = undo.container.as_ref().context("container directory")?;
     // Saved before the gate opens, because a program that starts at once may be running a moment later.

@@ -59,6 +59,9 @@ pub struct BootConfig {
     pub masked_paths: Vec<String>,
     /// Paths below `/proc` and elsewhere made read-only.
     pub readonly_paths: Vec<String>,
+    /// Device nodes to be made in `/dev` beside the standard ones, as far as the sandbox has such devices.
+    #[serde(default)]
+    pub devices: Vec<DeviceConfig>,
     /// Namespaces that the configuration asks for and the ids in its user namespace.
     pub namespaces: Namespaces,
     /// Where inet sockets lead.
@@ -183,6 +186,23 @@ pub enum MountKind {
     Cgroup,
     /// `cgroup2`.
     Cgroup2,
+}
+
+/// A device node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceConfig {
+    /// Absolute path in the container.
+    pub path: String,
+    /// File type and permission bits, as in `st_mode`.
+    pub mode: u32,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
 }
 
 /// Access time policy.
