@@ -6,7 +6,7 @@ use crate::{
     state::{MAX_MAP_COUNT, STACK_GAP, State},
 };
 use abi::{Errno, MapFlags, Prot, mman::MapKind};
-use mem::{Mappable, PAGE_SIZE, page_down, page_up};
+use mem::{Mappable, PAGE_SIZE, page_up};
 use std::{ops::Range, sync::Arc};
 use vfs::File;
 

@@ -8,7 +8,7 @@ use crate::{
 use abi::{
     Errno, MapFlags, Prot,
     mman::*,
-    process::{Cap, Resource},
+    process::{Cap, MountFlags, Resource},
 };
 use kernel::{SysResult, Task};
 use mem::{PAGE_SIZE, UserAddr, UserMemoryExt, UserPtr, page_up};
@@ -85,7 +85,8 @@ fn mmap(
         MapSource::Anonymous
     } else {
         let file = task.file(fd)?;
-        MapSource::File { file, offset, noexec: false }
+        let noexec = file.path().mount().flags().contains(MountFlags::NOEXEC);
+        MapSource::File { file, offset, noexec }
     };
     Ok(space(task)?.mmap(&MapRequest { addr, len, prot, flags, source })?)
 }
