@@ -16,6 +16,8 @@ pub struct ThreadGroup {
     pub pid: Arc<Pid>,
     /// Shared pending signals, actions, stop state.
     pub signals: Mutex<GroupSignals>,
+    /// The thread that runs `execve` or is to be the only one left; others end.
+    pub(crate) execing: AtomicBool,
     /// Resource limits.
     pub limits: Mutex<Limits>,
     /// Set by `exit_group`, a fatal signal or exec by another thread: what every thread is to end with.
@@ -46,6 +48,7 @@ impl ThreadGroup {
             kernel,
             pid,
             signals: Mutex::new(rank::THREAD_GROUP, signals),
+            execing: AtomicBool::new(false),
             limits: Mutex::new(rank::LEAF, limits),
             exiting: Mutex::new(rank::LEAF, None),
             child_events: WaitQueue::new(),

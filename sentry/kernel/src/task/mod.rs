@@ -4,17 +4,21 @@
 //! is far from a system call (a terminal, `/proc/self`) finds out on whose behalf it runs.
 
 mod block;
+pub mod clone;
 mod current;
+pub mod exit;
 pub mod run;
+pub mod wait;
 
 pub use block::{Deadline, Wait};
 pub use current::current;
 
 use crate::{Kernel, ThreadGroup, namespaces::Namespaces, pid::Pid, signal::TaskSignals};
 use abi::Errno;
+use clone::VforkDone;
 use ksync::{Mutex, rank};
 use mm::AddressSpace;
-use platform::{Context, Interrupt, Regs};
+use platform::{Context, FpState, Interrupt, Regs};
 use std::{
     sync::{
         Arc,
@@ -66,8 +70,8 @@ pub enum RestartBlock {
 pub struct Task {
     /// The kernel.
     pub kernel: Arc<Kernel>,
-    /// Its number.
-    pub pid: Arc<Pid>,
+    /// Its number; `execve` by another thread than the leader exchanges it for the leader's.
+    pid: Mutex<Arc<Pid>>,
     /// Its process.
     pub group: Arc<ThreadGroup>,
     /// What it refers to.
@@ -94,6 +98,12 @@ pub struct Task {
     pub user_ns: AtomicU64,
     /// CPU time of the kernel on its behalf, in nanoseconds.
     pub system_ns: AtomicU64,
+    /// Floating point state to begin with: the parent's, for a child.
+    pub(crate) initial_fp: Mutex<Option<FpState>>,
+    /// What a `vfork` parent waits for: this task's memory to be let go.
+    pub(crate) vfork_done: Mutex<Option<Arc<VforkDone>>>,
+    /// `CLOCK_MONOTONIC` at its start.
+    pub start_ns: u64,
     /// The worker that polls it.
     pub home: usize,
 }
@@ -110,8 +120,7 @@ impl Task {
         let kernel = group.kernel.clone();
         let home = kernel.executor.place();
         Arc::new(Self {
-            kernel,
-            pid,
+            pid: Mutex::new(rank::LEAF, pid),
             group,
             state: Mutex::new(rank::TASK, state),
             signals: Mutex::new(rank::TASK_SIGNALS, signals),
@@ -125,18 +134,38 @@ impl Task {
             dead: AtomicBool::new(false),
             user_ns: AtomicU64::new(0),
             system_ns: AtomicU64::new(0),
+            initial_fp: Mutex::new(rank::LEAF, None),
+            vfork_done: Mutex::new(rank::LEAF, None),
+            start_ns: kernel.monotonic_ns(),
+            kernel,
             home,
         })
     }
 
+    /// Its number.
+    pub fn pid(&self) -> Arc<Pid> {
+        self.pid.lock().clone()
+    }
+
+    /// Takes over another number (`execve` by a thread that is not the leader).
+    pub(crate) fn set_pid(&self, pid: Arc<Pid>) {
+        let old = std::mem::replace(&mut *self.pid.lock(), pid);
+        drop(old);
+    }
+
+    /// The pid namespace that it lives in.
+    pub fn pid_namespace(&self) -> Arc<crate::pid::PidNamespace> {
+        self.pid().namespace().cloned().unwrap_or_else(|| self.kernel.root_pid_ns.clone())
+    }
+
     /// Its number in the initial pid namespace.
     pub fn tid(&self) -> u32 {
-        self.pid.root()
+        self.pid().root()
     }
 
     /// Whether it is the leader of its process.
     pub fn is_leader(&self) -> bool {
-        Arc::ptr_eq(&self.pid, &self.group.pid)
+        Arc::ptr_eq(&self.pid(), &self.group.pid)
     }
 
     /// Who it acts as.

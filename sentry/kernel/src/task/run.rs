@@ -137,8 +137,14 @@ impl Task {
 }
 
 impl Task {
-    /// Called on the home worker before the first switch (a child's copy of the floating point state, thread pointer).
-    pub fn prepare_first_run(&self) {}
-    /// Everything that the end of a thread entails.
-    pub async fn finish(self: &Arc<Self>) {}
+    /// Called on the home worker before the first switch: a child continues with its parent's floating point state.
+    fn prepare_first_run(&self) {
+        let fp = self.initial_fp.lock().take();
+        if let Some(fp) = fp
+            && let Some(context) = self.context.lock().as_mut()
+            && let Err(e) = context.set_fp(&fp)
+        {
+            log::error!("task {}: floating point state of the parent: {e}", self.tid());
+        }
+    }
 }

@@ -1,0 +1,175 @@
+//! `wait4(2)`, `waitid(2)`: how a parent learns what became of its children.
+
+use super::{Task, block::Wait};
+use crate::{SysResult, ThreadGroup, tree::{ExitStatus, Node}};
+use abi::{
+    Errno, Signal,
+    process::{Rusage, WaitOptions},
+    signal::{CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED},
+    time::Timeval,
+};
+use ksync::Ready;
+use std::sync::{Arc, atomic::Ordering};
+
+/// Whom to wait for, by numbers of the initial pid namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitFor {
+    /// Any child.
+    Any,
+    /// This process.
+    Process(u32),
+    /// Any child in this process group.
+    Group(u32),
+}
+
+/// What became of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildEvent {
+    /// It has ended.
+    Ended(ExitStatus),
+    /// It was stopped by this signal.
+    Stopped(Signal),
+    /// It goes on.
+    Continued,
+}
+
+impl ChildEvent {
+    /// The status word of `wait4(2)`.
+    pub fn wait_status(self) -> i32 {
+        match self {
+            ChildEvent::Ended(status) => status.wait_status(),
+            ChildEvent::Stopped(signal) => signal.number() << 8 | 0x7f,
+            ChildEvent::Continued => 0xffff,
+        }
+    }
+
+    /// `si_code` and `si_status` of `waitid(2)`.
+    pub fn code_and_status(self) -> (i32, i32) {
+        match self {
+            ChildEvent::Ended(ExitStatus::Code(code)) => (CLD_EXITED, i32::from(code)),
+            ChildEvent::Ended(ExitStatus::Signal { signo, core }) => (if core { CLD_DUMPED } else { CLD_KILLED }, signo),
+            ChildEvent::Stopped(signal) => (CLD_STOPPED, signal.number()),
+            ChildEvent::Continued => (CLD_CONTINUED, Signal::SIGCONT.number()),
+        }
+    }
+}
+
+/// What a wait found.
+#[derive(Clone, Copy, Debug)]
+pub struct Waited {
+    /// The child's number, as the waiting task sees it.
+    pub pid: u32,
+    /// Its real user, as the waiting task sees it.
+    pub uid: u32,
+    /// What became of it.
+    pub event: ChildEvent,
+    /// What it and its descendants used.
+    pub usage: Rusage,
+}
+
+impl Task {
+    /// Waits for a child. `None` with `WNOHANG` where there is nothing yet; `ECHILD` without a child that fits.
+    pub async fn wait_child(self: &Arc<Self>, whom: WaitFor, options: WaitOptions) -> SysResult<Option<Waited>> {
+        let look = || self.look_for_child(whom, options);
+        if options.contains(WaitOptions::NOHANG) {
+            return match look() {
+                Ok(found) => Ok(Some(found)),
+                Err(Errno::EAGAIN) => Ok(None),
+                Err(e) => Err(e.into()),
+            };
+        }
+        self.block_on(Wait::on(&self.group.child_events, Ready::OTHER), look).await.map(Some)
+    }
+
+    /// `EAGAIN` where a child fits but nothing became of it yet.
+    fn look_for_child(&self, whom: WaitFor, options: WaitOptions) -> Result<Waited, Errno> {
+        let mut tree = self.kernel.tree.lock();
+        let me = tree.nodes.get(&self.group.tgid()).ok_or(Errno::ECHILD)?;
+        let mut fits_any = false;
+        let mut found = None;
+        for tgid in &me.children {
+            let Some(child) = tree.nodes.get(tgid).filter(|c| fits(c, whom, options)) else { continue };
+            fits_any = true;
+            if let Some(event) = event_of(child, options) {
+                found = Some((*tgid, event));
+                break;
+            }
+        }
+        let Some((tgid, event)) = found else {
+            return Err(if fits_any { Errno::EAGAIN } else { Errno::ECHILD });
+        };
+        let group = tree.group(tgid).cloned().ok_or(Errno::ECHILD)?;
+        let pid = group.pid.number_in(&self.pid_namespace()).unwrap_or(0);
+        let usage = group.usage_with_children();
+        let keep = options.contains(WaitOptions::NOWAIT);
+        if !keep {
+            match event {
+                ChildEvent::Ended(_) => {
+                    tree.remove(tgid);
+                    self.group.add_child_times(&group);
+                }
+                ChildEvent::Stopped(_) => group.signals.lock().stop.unreported_stop = None,
+                ChildEvent::Continued => group.signals.lock().stop.unreported_continue = false,
+            }
+        }
+        drop(tree);
+        let uid = group.last_uid();
+        Ok(Waited { pid, uid: self.cred().user_ns.show_uid(uid), event, usage })
+    }
+}
+
+fn fits(child: &Node, whom: WaitFor, options: WaitOptions) -> bool {
+    let by_number = match whom {
+        WaitFor::Any => true,
+        WaitFor::Process(tgid) => child.group.tgid() == tgid,
+        WaitFor::Group(pgid) => child.pgid == pgid,
+    };
+    let is_clone = child.exit_signal != Signal::SIGCHLD.number();
+    by_number && (options.contains(WaitOptions::ALL) || is_clone == options.contains(WaitOptions::CLONE))
+}
+
+fn event_of(child: &Node, options: WaitOptions) -> Option<ChildEvent> {
+    if let Some(status) = child.zombie {
+        return options.contains(WaitOptions::EXITED).then_some(ChildEvent::Ended(status));
+    }
+    let stop = child.group.signals.lock().stop;
+    if options.contains(WaitOptions::STOPPED)
+        && let Some(signal) = stop.unreported_stop
+    {
+        return Some(ChildEvent::Stopped(signal));
+    }
+    (options.contains(WaitOptions::CONTINUED) && stop.unreported_continue).then_some(ChildEvent::Continued)
+}
+
+impl ThreadGroup {
+    /// CPU time of the process so far, in nanoseconds: user and system.
+    pub fn times_ns(&self) -> (u64, u64) {
+        let (mut user, mut system) =
+            (self.past_user_ns.load(Ordering::Relaxed), self.past_system_ns.load(Ordering::Relaxed));
+        for task in self.signals.lock().live() {
+            user += task.user_ns.load(Ordering::Relaxed);
+            system += task.system_ns.load(Ordering::Relaxed);
+        }
+        (user, system)
+    }
+
+    /// CPU time of children that were waited for, in nanoseconds: user and system.
+    pub fn children_times_ns(&self) -> (u64, u64) {
+        (self.children_user_ns.load(Ordering::Relaxed), self.children_system_ns.load(Ordering::Relaxed))
+    }
+
+    fn usage_with_children(&self) -> Rusage {
+        let ((user, system), (children_user, children_system)) = (self.times_ns(), self.children_times_ns());
+        Rusage {
+            ru_utime: Timeval::from_ns(user + children_user),
+            ru_stime: Timeval::from_ns(system + children_system),
+            ..Rusage::default()
+        }
+    }
+
+    fn add_child_times(&self, child: &ThreadGroup) {
+        let ((user, system), (children_user, children_system)) = (child.times_ns(), child.children_times_ns());
+        self.children_user_ns.fetch_add(user + children_user, Ordering::Relaxed);
+        self.children_system_ns.fetch_add(system + children_system, Ordering::Relaxed);
+    }
+}
