@@ -74,8 +74,12 @@ pub struct Kernel {
     pub root_pid_ns: Arc<PidNamespace>,
     /// The initial namespaces of the other kinds, once there is a root file system.
     pub root_namespaces: OnceLock<Arc<Namespaces>>,
+    /// Futexes.
+    pub futexes: Futexes,
     /// Pausing the whole sandbox.
     pub pause: Pause,
+    /// Called once, when the first process of the sandbox has ended.
+    pub on_root_end: OnceLock<Box<dyn Fn(ExitStatus) + Send + Sync>>,
     /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
     pub boot_ns: u64,
 }
@@ -97,7 +101,9 @@ impl Kernel {
             root_pid_ns: PidNamespace::initial(root_user_ns.clone()),
             root_user_ns,
             root_namespaces: OnceLock::new(),
+            futexes: Futexes::default(),
             pause: Pause::default(),
+            on_root_end: OnceLock::new(),
             boot_ns: ksync::exec::monotonic_ns(),
         })
     }
@@ -141,6 +147,14 @@ impl Pause {
 }
 
 impl Kernel {
+    /// A process without a parent in the sandbox has ended: the container's first, or one that `exec` started.
+    pub(crate) fn root_ended(&self, group: &Arc<ThreadGroup>, status: ExitStatus) {
+        let _ = group;
+        if let Some(call) = self.on_root_end.get() {
+            call(status);
+        }
+    }
+
     /// Stops all application code until [`resume`](Self::resume); it is interrupted at once.
     pub fn pause(&self) {
         self.pause.paused.store(true, Ordering::SeqCst);

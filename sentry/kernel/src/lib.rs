@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod futex;
 pub mod kernel;
 pub mod limits;
 pub mod namespaces;

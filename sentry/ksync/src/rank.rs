@@ -60,6 +60,8 @@ ranks! {
     EPOLL = 540;
     /// Reads and writes of a memory object against its truncation; held while application memory is copied.
     MEMORY_OBJECT = 590;
+    /// Queues of futexes; memory is looked at under it.
+    FUTEX = 590;
     /// Address spaces: areas.
     MM = 600;
     /// A mappable object's list of pages (tmpfs file, shm segment).
@@ -84,8 +86,6 @@ ranks! {
     IPC = 575;
     /// A pipe's queue.
     PIPE = 580;
-    /// Futex buckets, in ascending order.
-    FUTEX = 700;
     /// Timers.
     TIMER = 720;
     /// A connection with the gofer, held for a round trip.

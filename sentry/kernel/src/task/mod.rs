@@ -13,7 +13,7 @@ pub mod wait;
 pub use block::{Deadline, Wait};
 pub use current::current;
 
-use crate::{Kernel, ThreadGroup, namespaces::Namespaces, pid::Pid, signal::TaskSignals};
+use crate::{Kernel, ThreadGroup, namespaces::Namespaces, pid::Pid, signal::TaskSignals, tree::ExitStatus};
 use abi::Errno;
 use clone::VforkDone;
 use ksync::{Mutex, rank};
@@ -102,6 +102,8 @@ pub struct Task {
     pub(crate) initial_fp: Mutex<Option<FpState>>,
     /// What a `vfork` parent waits for: this task's memory to be let go.
     pub(crate) vfork_done: Mutex<Option<Arc<VforkDone>>>,
+    /// What `exit(2)` was given.
+    pub(crate) exit_code: Mutex<Option<ExitStatus>>,
     /// `CLOCK_MONOTONIC` at its start.
     pub start_ns: u64,
     /// The worker that polls it.
@@ -136,6 +138,7 @@ impl Task {
             system_ns: AtomicU64::new(0),
             initial_fp: Mutex::new(rank::LEAF, None),
             vfork_done: Mutex::new(rank::LEAF, None),
+            exit_code: Mutex::new(rank::LEAF, None),
             start_ns: kernel.monotonic_ns(),
             kernel,
             home,
@@ -219,6 +222,14 @@ impl Task {
     /// Whether the system call that just ended has set all registers itself.
     pub fn take_registers_replaced(&self) -> bool {
         self.registers_replaced.swap(false, Ordering::Relaxed)
+    }
+
+    /// Wakes it if it sleeps, to look again at what it waits for.
+    pub fn wake(&self) {
+        let sleeper = self.sleeper.lock().clone();
+        if let Some(waker) = sleeper {
+            waker.wake();
+        }
     }
 
     /// Whether [`set_work`](Self::set_work) was called since the task last looked.
