@@ -48,6 +48,12 @@ pub struct KernelConfig {
     pub cpus: usize,
     /// Memory that applications see, in bytes.
     pub memory_bytes: u64,
+    /// The vDSO that the platform puts into every address space.
+    pub vdso: Option<mm::VdsoImage>,
+    /// Numbers for the auxiliary vector.
+    pub aux: AuxInfo,
+    /// Set-id bits and file capabilities count.
+    pub allow_suid: bool,
 }
 
 /// One sandbox' kernel.
@@ -66,6 +72,12 @@ pub struct Kernel {
     pub cpus: usize,
     /// Memory that applications see, in bytes.
     pub memory_bytes: u64,
+    /// The vDSO that the platform puts into every address space.
+    pub vdso: Option<mm::VdsoImage>,
+    /// Numbers for the auxiliary vector.
+    pub aux: AuxInfo,
+    /// Set-id bits and file capabilities count.
+    pub allow_suid: bool,
     /// Processes, their parents, groups and sessions.
     pub tree: Mutex<ProcessTree>,
     /// The initial user namespace.
@@ -87,7 +99,7 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel with no task.
     pub fn new(config: KernelConfig) -> Arc<Self> {
-        let KernelConfig { executor, platform, memory, vfs, syscalls, cpus, memory_bytes } = config;
+        let KernelConfig { executor, platform, memory, vfs, syscalls, cpus, memory_bytes, vdso, aux, allow_suid } = config;
         let root_user_ns = UserNamespace::initial();
         Arc::new(Self {
             executor,
@@ -97,6 +109,9 @@ impl Kernel {
             syscalls,
             cpus,
             memory_bytes,
+            vdso,
+            aux,
+            allow_suid,
             tree: Mutex::new(rank::TASK_TREE, ProcessTree::default()),
             root_pid_ns: PidNamespace::initial(root_user_ns.clone()),
             root_user_ns,

@@ -14,6 +14,7 @@ pub mod error;
 pub mod futex;
 pub mod kernel;
 pub mod limits;
+pub mod loader;
 pub mod namespaces;
 pub mod pid;
 pub mod signal;

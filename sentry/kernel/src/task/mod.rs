@@ -6,6 +6,7 @@
 mod block;
 pub mod clone;
 mod current;
+pub mod exec;
 pub mod exit;
 pub mod run;
 pub mod wait;

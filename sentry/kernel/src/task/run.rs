@@ -57,11 +57,7 @@ impl Task {
 
 async fn run(task: Arc<Task>) {
     match task.kernel.platform.new_context() {
-        Ok(context) => {
-            *task.interrupt.lock() = Some(context.interrupter());
-            let mut slot = task.context.lock();
-            *slot = Some(context);
-        }
+        Ok(context) => task.install_context(context),
         Err(e) => {
             log::error!("task {}: no context: {e}", task.tid());
             task.kill_group(Signal::SIGKILL);
@@ -137,6 +133,13 @@ impl Task {
 }
 
 impl Task {
+    /// Continues on another context; the old one is gone.
+    pub(super) fn install_context(&self, context: Box<dyn platform::Context>) {
+        *self.interrupt.lock() = Some(context.interrupter());
+        let old = self.context.lock().replace(context);
+        drop(old);
+    }
+
     /// Called on the home worker before the first switch: a child continues with its parent's floating point state.
     fn prepare_first_run(&self) {
         let fp = self.initial_fp.lock().take();
