@@ -71,7 +71,7 @@ fn wake_all(waiters: Vec<Arc<Waiter>>) -> usize {
 impl Futexes {
     /// Wakes up to `count` waiters at `addr`; how many. An address without memory has none.
     pub fn wake(&self, mm: &AddressSpace, addr: u64, private: bool, count: usize, bitset: u32) -> usize {
-        let Ok(key) = mm.futex_key(UserAddr(addr), private) else { return 0 };
+        let Ok(key) = mm.futex_key(addr, private) else { return 0 };
         let taken = take(&mut self.0.lock(), &key, count, bitset);
         wake_all(taken)
     }
@@ -124,7 +124,7 @@ impl Task {
         {
             let mm = self.mm()?;
             load(&mm, addr)?; // present, so that the key is that of its page
-            let key = mm.futex_key(UserAddr(addr), private)?;
+            let key = mm.futex_key(addr, private)?;
             let mut queues = self.kernel.futexes.0.lock();
             if load(&mm, addr)? != value {
                 return Err(Errno::EAGAIN.into());
@@ -155,7 +155,7 @@ impl Task {
             for (addr, private, value) in futexes {
                 check(*addr)?;
                 load(&mm, *addr)?;
-                let key = mm.futex_key(UserAddr(*addr), *private)?;
+                let key = mm.futex_key(*addr, *private)?;
                 let mut queues = self.kernel.futexes.0.lock();
                 if load(&mm, *addr)? != *value {
                     return Err(Errno::EAGAIN);
@@ -186,7 +186,7 @@ impl Task {
             return Err(Errno::EINVAL);
         }
         let mm = self.mm()?;
-        let key = mm.futex_key(UserAddr(addr), private)?;
+        let key = mm.futex_key(addr, private)?;
         let taken = take(&mut self.kernel.futexes.0.lock(), &key, count, bitset);
         Ok(wake_all(taken))
     }
@@ -205,7 +205,7 @@ impl Task {
         check(addr)?;
         check(to)?;
         let mm = self.mm()?;
-        let (from_key, to_key) = (mm.futex_key(UserAddr(addr), private.0)?, mm.futex_key(UserAddr(to), private.1)?);
+        let (from_key, to_key) = (mm.futex_key(addr, private.0)?, mm.futex_key(to, private.1)?);
         let (woken, moved) = {
             let mut queues = self.kernel.futexes.0.lock();
             if let Some(expected) = expected
@@ -238,7 +238,7 @@ impl Task {
         check(addr)?;
         check(addr2)?;
         let mm = self.mm()?;
-        let (key, key2) = (mm.futex_key(UserAddr(addr), private)?, mm.futex_key(UserAddr(addr2), private)?);
+        let (key, key2) = (mm.futex_key(addr, private)?, mm.futex_key(addr2, private)?);
         let arg = op.oparg as u32;
         let change = |old: u32| match op.op {
             FUTEX_OP_SET => Some(arg),
@@ -288,7 +288,7 @@ impl Task {
         let waiter = {
             let mm = self.mm()?;
             load(&mm, addr)?;
-            let key = mm.futex_key(UserAddr(addr), private)?;
+            let key = mm.futex_key(addr, private)?;
             let mut queues = self.kernel.futexes.0.lock();
             match self.try_lock_pi(&mm, addr)? {
                 true => return Ok(()),
@@ -341,7 +341,7 @@ impl Task {
 
     /// Makes the first waiter of a PI futex its owner, with `flags` in the word; frees it if there is none.
     fn pass_on_pi(&self, mm: &AddressSpace, addr: u64, private: bool, flags: u32) -> Result<(), Errno> {
-        let key = mm.futex_key(UserAddr(addr), private)?;
+        let key = mm.futex_key(addr, private)?;
         let next = {
             let mut queues = self.kernel.futexes.0.lock();
             let queue = queues.get_mut(&key);

@@ -1,6 +1,14 @@
 //! One sandbox' kernel: what all of its tasks share.
 
-use crate::{SysResult, Task, namespaces::Namespaces, pid::PidNamespace, tree::ProcessTree};
+use crate::{
+    SysResult, Task, ThreadGroup,
+    futex::Futexes,
+    loader::AuxInfo,
+    namespaces::Namespaces,
+    pid::PidNamespace,
+    task::namespaces::NewNamespace,
+    tree::{ExitStatus, ProcessTree},
+};
 use ksync::{Mutex, Ready, Registration, WaitQueue, exec::Executor, rank};
 use mem::MemoryFile;
 use platform::Platform;
@@ -90,8 +98,12 @@ pub struct Kernel {
     pub futexes: Futexes,
     /// Pausing the whole sandbox.
     pub pause: Pause,
-    /// Called once, when the first process of the sandbox has ended.
-    pub on_root_end: OnceLock<Box<dyn Fn(ExitStatus) + Send + Sync>>,
+    /// Makes an IPC namespace.
+    pub new_ipc_namespace: OnceLock<NewNamespace>,
+    /// Makes a network namespace.
+    pub new_net_namespace: OnceLock<NewNamespace>,
+    /// Called when a process without a parent has ended: a container's first one, or one that an exec started.
+    pub on_root_end: OnceLock<Box<dyn Fn(&Arc<ThreadGroup>, ExitStatus) + Send + Sync>>,
     /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
     pub boot_ns: u64,
 }
@@ -118,6 +130,8 @@ impl Kernel {
             root_namespaces: OnceLock::new(),
             futexes: Futexes::default(),
             pause: Pause::default(),
+            new_ipc_namespace: OnceLock::new(),
+            new_net_namespace: OnceLock::new(),
             on_root_end: OnceLock::new(),
             boot_ns: ksync::exec::monotonic_ns(),
         })
@@ -164,9 +178,8 @@ impl Pause {
 impl Kernel {
     /// A process without a parent in the sandbox has ended: the container's first, or one that `exec` started.
     pub(crate) fn root_ended(&self, group: &Arc<ThreadGroup>, status: ExitStatus) {
-        let _ = group;
         if let Some(call) = self.on_root_end.get() {
-            call(status);
+            call(group, status);
         }
     }
 

@@ -5,7 +5,7 @@ use abi::Signal;
 use ksync::{Mutex, WaitQueue, rank};
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64},
+    atomic::{AtomicBool, AtomicU32, AtomicU64},
 };
 
 /// A process: what all of its threads share whatever their clone flags were.
@@ -28,6 +28,8 @@ pub struct ThreadGroup {
     pub exited: WaitQueue,
     /// Has `execve`d a program with set-id bits or the like: not to be looked into.
     pub undumpable: AtomicBool,
+    /// Real user of the thread that ended last (for `waitid` on a zombie).
+    pub(crate) last_uid: AtomicU32,
     /// CPU time of threads that have ended, in nanoseconds: user and system.
     pub past_user_ns: AtomicU64,
     /// As above.
@@ -54,6 +56,7 @@ impl ThreadGroup {
             child_events: WaitQueue::new(),
             exited: WaitQueue::new(),
             undumpable: AtomicBool::new(false),
+            last_uid: AtomicU32::new(0),
             past_user_ns: AtomicU64::new(0),
             past_system_ns: AtomicU64::new(0),
             children_user_ns: AtomicU64::new(0),

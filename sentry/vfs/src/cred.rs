@@ -3,7 +3,10 @@
 //! [`Uid`] and [`Gid`] are the kernel's own ids: those of the initial user namespace. What an application sees
 //! is translated by its [`UserNamespace`]. Credentials never change: a change makes new ones.
 
-use abi::process::{Cap, CapSet};
+use abi::{
+    Errno,
+    process::{Cap, CapSet, VFS_CAP_FLAGS_EFFECTIVE, VFS_CAP_REVISION_2, VFS_CAP_REVISION_3, VFS_CAP_REVISION_MASK},
+};
 use ksync::{RwLock, rank};
 use std::sync::{
     Arc,
@@ -246,4 +249,61 @@ impl Credentials {
     pub fn in_group(&self, gid: Gid) -> bool {
         self.fsgid == gid || self.groups.contains(&gid)
     }
+
+    /// These credentials in a new user namespace below their own, with every capability there (`CLONE_NEWUSER`).
+    ///
+    /// `EPERM` if their ids are not mapped in their own namespace; `ENOSPC` below the 32nd level.
+    pub fn in_new_user_namespace(&self) -> Result<Arc<Credentials>, Errno> {
+        let parent = &self.user_ns;
+        if parent.level >= 32 {
+            return Err(Errno::ENOSPC);
+        }
+        if parent.uid_inside(self.euid).is_none() || parent.gid_inside(self.egid).is_none() {
+            return Err(Errno::EPERM);
+        }
+        Ok(Arc::new(Credentials {
+            permitted: CapSet::FULL,
+            effective: CapSet::FULL,
+            inheritable: CapSet::EMPTY,
+            bounding: CapSet::FULL,
+            ambient: CapSet::EMPTY,
+            securebits: 0,
+            user_ns: UserNamespace::child(parent, self.euid, self.egid),
+            ..self.clone()
+        }))
+    }
+}
+
+/// Capabilities that a program file gives (`security.capability`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileCapabilities {
+    /// Given, within the bounding set.
+    pub permitted: CapSet,
+    /// Given to who has them inheritable.
+    pub inheritable: CapSet,
+    /// What is permitted becomes effective at once.
+    pub effective: bool,
+}
+
+/// Reads the capabilities of a program for somebody in `user_ns`; `None` where there are none. `EINVAL` for garbage.
+pub fn file_capabilities(inode: &dyn crate::Inode, user_ns: &UserNamespace) -> Result<Option<FileCapabilities>, Errno> {
+    let bytes = match inode.get_xattr(b"security.capability") {
+        Ok(bytes) => bytes,
+        Err(Errno::ENODATA | Errno::EOPNOTSUPP) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let word = |i: usize| bytes.get(i * 4..i * 4 + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+    let words: Vec<u32> = (0..bytes.len() / 4).filter_map(word).collect();
+    let (magic, [low_p, low_i, high_p, high_i], rootid) = match *words.as_slice() {
+        [magic, a, b, c, d] if magic & VFS_CAP_REVISION_MASK == VFS_CAP_REVISION_2 => (magic, [a, b, c, d], 0),
+        [magic, a, b, c, d, root] if magic & VFS_CAP_REVISION_MASK == VFS_CAP_REVISION_3 => (magic, [a, b, c, d], root),
+        _ => return Err(Errno::EINVAL),
+    };
+    // They count in the namespace whose root they name, and in those below it.
+    if user_ns.uid(0).is_none_or(|root| root.0 != rootid) {
+        return Ok(None);
+    }
+    let set = |low: u32, high: u32| CapSet::from_bits(u64::from(low) | u64::from(high) << 32);
+    let effective = magic & VFS_CAP_FLAGS_EFFECTIVE != 0;
+    Ok(Some(FileCapabilities { permitted: set(low_p, high_p), inheritable: set(low_i, high_i), effective }))
 }

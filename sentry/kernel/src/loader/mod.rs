@@ -101,7 +101,7 @@ pub fn load(
     let vectors = stack::Vectors { argv: &program.argv, envp: &program.envp, execfn: &execfn };
     let facts = stack::Facts { program: &loaded, linker: linker.as_ref(), cred, secure, aux: kernel.aux };
     let stack_pointer = stack::build(&mm, &vectors, &facts, main.executable_stack)?;
-    mm.set_exe(program.file.clone());
+    mm.set_exe(Some(program.file.clone()));
     Ok(Image {
         entry: linker.as_ref().map_or(loaded.entry, |l| l.entry),
         mm,

@@ -105,7 +105,11 @@ pub fn build(mm: &AddressSpace, vectors: &Vectors<'_>, facts: &Facts<'_>, execut
     block.push(words.iter().flat_map(|w| w.to_le_bytes()).collect());
     let bytes: Vec<u8> = block.groups.into_iter().rev().flatten().collect();
     mm.copy_out(UserAddr(sp), &bytes)?;
-    mm.set_vectors(arg_start..arg_end, arg_end..env_end);
-    mm.set_auxv(words.split_off(aux_at));
+    let auxv = words.iter().skip(aux_at).flat_map(|w| w.to_le_bytes()).collect();
+    mm.update_info(|info| {
+        (info.arg_start, info.arg_end) = (arg_start, arg_end);
+        (info.env_start, info.env_end) = (arg_end, env_end);
+        info.auxv = auxv;
+    });
     Ok(sp)
 }

@@ -20,7 +20,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use vfs::{Credentials, UserNamespace};
 
 /// What `clone`, `clone3`, `fork` and `vfork` ask for.
 #[derive(Clone, Debug, Default)]
@@ -93,8 +92,11 @@ impl Task {
         let flags = request.flags;
         let thread = flags.contains(CloneFlags::THREAD);
         self.check_process_limit()?;
-        let (cred, user_ns) = self.credentials_of_child(flags)?;
-        let ns = self.namespaces_of_child(flags, &cred, user_ns)?;
+        let cred = match flags.contains(CloneFlags::NEWUSER) {
+            true => self.cred().in_new_user_namespace()?,
+            false => self.cred(),
+        };
+        let ns = self.namespaces_of_child(flags, &cred)?;
         let pid = Pid::allocate(&ns.pid_for_children, &request.wanted_pids)?;
         let parent_mm = self.mm()?;
         let mm = match flags.contains(CloneFlags::VM) {
@@ -181,17 +183,6 @@ impl Task {
         }
         let mine = self.kernel.tasks().iter().filter(|t| t.cred().ruid == cred.ruid).count();
         if mine as u64 >= limit { Err(Errno::EAGAIN) } else { Ok(()) }
-    }
-
-    /// Credentials of the child; with `CLONE_NEWUSER` all capabilities in a new namespace.
-    fn credentials_of_child(&self, flags: CloneFlags) -> Result<(Arc<Credentials>, Option<Arc<UserNamespace>>), Errno> {
-        let cred = self.cred();
-        if !flags.contains(CloneFlags::NEWUSER) {
-            return Ok((cred, None));
-        }
-        let cred = cred.in_new_user_namespace()?;
-        let ns = cred.user_ns.clone();
-        Ok((cred, Some(ns)))
     }
 
     fn new_group(&self, flags: CloneFlags, pid: Arc<Pid>, ns: &Arc<PidNamespace>) -> Arc<ThreadGroup> {

@@ -28,12 +28,7 @@ impl Task {
         self.release_robust_futexes();
         self.let_go_of_memory();
         self.exit_ipc();
-        let (fds, context) = {
-            let mut state = self.state.lock();
-            state.restart_block = None;
-            (state.fds.take(), ())
-        };
-        let () = context;
+        let fds = self.state.lock().fds.take();
         self.close_table(fds);
         let context = self.context.lock().take();
         drop(context);
@@ -86,6 +81,7 @@ impl Task {
         let system = self.system_ns.load(Ordering::Relaxed);
         self.group.past_user_ns.fetch_add(user, Ordering::Relaxed);
         self.group.past_system_ns.fetch_add(system, Ordering::Relaxed);
+        self.group.last_uid.store(self.cred().ruid.0, Ordering::Relaxed);
         let mut tree = self.kernel.tree.lock();
         let tid = self.tid();
         let me = Arc::downgrade(self);

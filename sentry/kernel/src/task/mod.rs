@@ -8,6 +8,7 @@ pub mod clone;
 mod current;
 pub mod exec;
 pub mod exit;
+pub mod namespaces;
 pub mod run;
 pub mod wait;
 

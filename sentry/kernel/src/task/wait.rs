@@ -113,7 +113,7 @@ impl Task {
             }
         }
         drop(tree);
-        let uid = group.last_uid();
+        let uid = vfs::Uid(group.last_uid.load(Ordering::Relaxed));
         Ok(Waited { pid, uid: self.cred().user_ns.show_uid(uid), event, usage })
     }
 }
