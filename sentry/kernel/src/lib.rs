@@ -12,6 +12,7 @@
 
 pub mod error;
 pub mod futex;
+pub mod ipc;
 pub mod kernel;
 pub mod limits;
 pub mod loader;
@@ -20,7 +21,9 @@ pub mod pid;
 pub mod signal;
 pub mod task;
 pub mod thread_group;
+pub mod time;
 pub mod tree;
+pub mod tty;
 
 pub use error::{Restart, SysError, SysResult};
 pub use kernel::{Kernel, SyscallTable};

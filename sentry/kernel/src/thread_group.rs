@@ -1,6 +1,6 @@
 //! Thread groups: processes.
 
-use crate::{Kernel, limits::Limits, pid::Pid, signal::GroupSignals, tree::ExitStatus};
+use crate::{Kernel, limits::Limits, pid::Pid, signal::GroupSignals, time::timers::Timers, tree::ExitStatus};
 use abi::Signal;
 use ksync::{Mutex, WaitQueue, rank};
 use std::sync::{
@@ -18,6 +18,8 @@ pub struct ThreadGroup {
     pub signals: Mutex<GroupSignals>,
     /// The thread that runs `execve` or is to be the only one left; others end.
     pub(crate) execing: AtomicBool,
+    /// `setitimer` and `timer_create`.
+    pub timers: Timers,
     /// Resource limits.
     pub limits: Mutex<Limits>,
     /// Set by `exit_group`, a fatal signal or exec by another thread: what every thread is to end with.
@@ -51,6 +53,7 @@ impl ThreadGroup {
             pid,
             signals: Mutex::new(rank::THREAD_GROUP, signals),
             execing: AtomicBool::new(false),
+            timers: Timers::default(),
             limits: Mutex::new(rank::LEAF, limits),
             exiting: Mutex::new(rank::LEAF, None),
             child_events: WaitQueue::new(),

@@ -69,6 +69,7 @@ impl Task {
                 return Todo::Nothing;
             };
             let Some(signal) = info.signal() else { continue };
+            self.note_timer_delivery(&info);
             let action = group.hand.get(signal);
             if action.is_ignore() {
                 continue;
@@ -105,7 +106,11 @@ impl Task {
     pub fn take_signal(&self, set: SigSet) -> Option<SigInfo> {
         let mut group = self.group.signals.lock();
         let mut mine = self.signals.lock();
-        mine.pending.pop(set.complement()).or_else(|| group.pending.pop(set.complement()))
+        let info = mine.pending.pop(set.complement()).or_else(|| group.pending.pop(set.complement()));
+        if let Some(info) = &info {
+            self.note_timer_delivery(info);
+        }
+        info
     }
 
     /// Sets the registers so that the interrupted call is made again, or fails with `EINTR`.

@@ -104,6 +104,7 @@ impl Task {
             pid_ns.dead.store(true, Ordering::SeqCst);
             self.end_pid_namespace(&pid_ns).await;
         }
+        self.group.delete_all_timers();
         self.group.leave_terminal();
         let mut told = Vec::new();
         let parent = {

@@ -96,6 +96,8 @@ pub struct Task {
     pub(crate) registers_replaced: AtomicBool,
     /// It has ended.
     pub dead: AtomicBool,
+    /// `CLOCK_MONOTONIC` since when application code runs; 0 while it does not.
+    pub(crate) running_since_ns: AtomicU64,
     /// CPU time of application code, in nanoseconds.
     pub user_ns: AtomicU64,
     /// CPU time of the kernel on its behalf, in nanoseconds.
@@ -136,6 +138,7 @@ impl Task {
             registers_replaced: AtomicBool::new(false),
             sleeper: Mutex::new(rank::LEAF, None),
             dead: AtomicBool::new(false),
+            running_since_ns: AtomicU64::new(0),
             user_ns: AtomicU64::new(0),
             system_ns: AtomicU64::new(0),
             initial_fp: Mutex::new(rank::LEAF, None),

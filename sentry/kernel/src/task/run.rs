@@ -69,8 +69,10 @@ async fn run(task: Arc<Task>) {
         if !task.has_work() {
             task.kernel.executor.add_load(task.home, 1);
             let started = task.kernel.monotonic_ns();
+            task.running_since_ns.store(started, Ordering::Relaxed);
             let trap = task.switch().await;
             let trapped = task.kernel.monotonic_ns();
+            task.running_since_ns.store(0, Ordering::Relaxed);
             task.user_ns.fetch_add(trapped.saturating_sub(started), Ordering::Relaxed);
             task.kernel.executor.add_load(task.home, -1);
             match trap {

@@ -147,8 +147,8 @@ impl ThreadGroup {
         let (mut user, mut system) =
             (self.past_user_ns.load(Ordering::Relaxed), self.past_system_ns.load(Ordering::Relaxed));
         for task in self.signals.lock().live() {
-            user += task.user_ns.load(Ordering::Relaxed);
-            system += task.system_ns.load(Ordering::Relaxed);
+            let (more_user, more_system) = task.times_ns();
+            (user, system) = (user + more_user, system + more_system);
         }
         (user, system)
     }
