@@ -6,10 +6,15 @@
 //! Priority inheritance hands a lock over from owner to waiter in order of arrival; there are no priorities to inherit.
 //! **Absent on purpose:** `FUTEX_WAIT_REQUEUE_PI` and its kin, which the C library has ceased to use: `ENOSYS`.
 
-use crate::{Restart, SysError, SysResult, Task, task::{Deadline, Wait}};
+use crate::{
+    Restart, SysError, SysResult, Task,
+    task::{Deadline, Wait},
+};
 use abi::{
     Errno,
-    process::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, FutexWakeOp, ROBUST_LIST_LIMIT, RobustListHead},
+    process::{
+        FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, FutexWakeOp, ROBUST_LIST_LIMIT, RobustListHead,
+    },
 };
 use ksync::{Mutex, rank};
 use mem::{UserAddr, UserMemoryExt, UserPtr};
@@ -352,7 +357,9 @@ impl Task {
             }
             let owner = next.as_ref().map_or(0, |w| w.task.futex_tid());
             let new = owner | flags | if more { FUTEX_WAITERS } else { 0 };
-            mm.with_atomic_u32(UserAddr(addr), Access::READ | Access::WRITE, |word| word.store(new, Ordering::SeqCst))?;
+            mm.with_atomic_u32(UserAddr(addr), Access::READ | Access::WRITE, |word| {
+                word.store(new, Ordering::SeqCst)
+            })?;
             next
         };
         wake_all(next.into_iter().collect());

@@ -111,7 +111,18 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel with no task.
     pub fn new(config: KernelConfig) -> Arc<Self> {
-        let KernelConfig { executor, platform, memory, vfs, syscalls, cpus, memory_bytes, vdso, aux, allow_suid } = config;
+        let KernelConfig {
+            executor,
+            platform,
+            memory,
+            vfs,
+            syscalls,
+            cpus,
+            memory_bytes,
+            vdso,
+            aux,
+            allow_suid,
+        } = config;
         let root_user_ns = UserNamespace::initial();
         Arc::new(Self {
             executor,

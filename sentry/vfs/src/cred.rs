@@ -5,7 +5,9 @@
 
 use abi::{
     Errno,
-    process::{Cap, CapSet, VFS_CAP_FLAGS_EFFECTIVE, VFS_CAP_REVISION_2, VFS_CAP_REVISION_3, VFS_CAP_REVISION_MASK},
+    process::{
+        Cap, CapSet, VFS_CAP_FLAGS_EFFECTIVE, VFS_CAP_REVISION_2, VFS_CAP_REVISION_3, VFS_CAP_REVISION_MASK,
+    },
 };
 use ksync::{RwLock, rank};
 use std::sync::{
@@ -286,7 +288,10 @@ pub struct FileCapabilities {
 }
 
 /// Reads the capabilities of a program for somebody in `user_ns`; `None` where there are none. `EINVAL` for garbage.
-pub fn file_capabilities(inode: &dyn crate::Inode, user_ns: &UserNamespace) -> Result<Option<FileCapabilities>, Errno> {
+pub fn file_capabilities(
+    inode: &dyn crate::Inode,
+    user_ns: &UserNamespace,
+) -> Result<Option<FileCapabilities>, Errno> {
     let bytes = match inode.get_xattr(b"security.capability") {
         Ok(bytes) => bytes,
         Err(Errno::ENODATA | Errno::EOPNOTSUPP) => return Ok(None),
@@ -295,8 +300,12 @@ pub fn file_capabilities(inode: &dyn crate::Inode, user_ns: &UserNamespace) -> R
     let word = |i: usize| bytes.get(i * 4..i * 4 + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
     let words: Vec<u32> = (0..bytes.len() / 4).filter_map(word).collect();
     let (magic, [low_p, low_i, high_p, high_i], rootid) = match *words.as_slice() {
-        [magic, a, b, c, d] if magic & VFS_CAP_REVISION_MASK == VFS_CAP_REVISION_2 => (magic, [a, b, c, d], 0),
-        [magic, a, b, c, d, root] if magic & VFS_CAP_REVISION_MASK == VFS_CAP_REVISION_3 => (magic, [a, b, c, d], root),
+        [magic, a, b, c, d] if magic & VFS_CAP_REVISION_MASK == VFS_CAP_REVISION_2 => {
+            (magic, [a, b, c, d], 0)
+        }
+        [magic, a, b, c, d, root] if magic & VFS_CAP_REVISION_MASK == VFS_CAP_REVISION_3 => {
+            (magic, [a, b, c, d], root)
+        }
         _ => return Err(Errno::EINVAL),
     };
     // They count in the namespace whose root they name, and in those below it.

@@ -4,8 +4,8 @@ use super::read_some;
 use abi::{
     Errno, MapFlags, Prot,
     elf::{
-        EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, Elf64Ehdr, Elf64Phdr, PT_GNU_STACK,
-        PT_INTERP, PT_LOAD, PT_PHDR, PhFlags,
+        EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, Elf64Ehdr, Elf64Phdr,
+        PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_PHDR, PhFlags,
     },
 };
 use mem::{UserAddr, UserMemoryExt, page_down, page_up};
@@ -88,7 +88,9 @@ impl Elf {
         let mut span: Option<(u64, u64)> = None;
         for s in self.loads() {
             let end = s.p_vaddr.checked_add(s.p_memsz).and_then(page_up).ok_or(Errno::ENOEXEC)?;
-            let sane = s.p_filesz <= s.p_memsz && s.p_vaddr % 4096 == s.p_offset % 4096 && s.p_offset.checked_add(s.p_filesz).is_some();
+            let sane = s.p_filesz <= s.p_memsz
+                && s.p_vaddr % 4096 == s.p_offset % 4096
+                && s.p_offset.checked_add(s.p_filesz).is_some();
             if !sane {
                 return Err(Errno::ENOEXEC);
             }
@@ -126,8 +128,11 @@ impl Elf {
             map_segment(mm, file, s, base)?;
         }
         let phdr = self.segments.iter().find(|s| s.p_type == PT_PHDR).map(|s| s.p_vaddr);
-        let holds_table = |s: &&Elf64Phdr| (s.p_offset..s.p_offset + s.p_filesz).contains(&self.header.e_phoff);
-        let phdr = phdr.or_else(|| self.loads().find(holds_table).map(|s| s.p_vaddr + (self.header.e_phoff - s.p_offset)));
+        let holds_table =
+            |s: &&Elf64Phdr| (s.p_offset..s.p_offset + s.p_filesz).contains(&self.header.e_phoff);
+        let phdr = phdr.or_else(|| {
+            self.loads().find(holds_table).map(|s| s.p_vaddr + (self.header.e_phoff - s.p_offset))
+        });
         Ok(Loaded {
             base,
             entry: base.wrapping_add(self.header.e_entry),
@@ -168,18 +173,28 @@ fn map_segment(mm: &AddressSpace, file: &Arc<File>, s: &Elf64Phdr, base: u64) ->
     let end = start.checked_add(s.p_memsz).ok_or(Errno::ENOMEM)?;
     if s.p_filesz > 0 {
         let source = MapSource::File { file: file.clone(), offset: s.p_offset - lead, noexec: false };
-        let request = MapRequest { addr: start - lead, len: s.p_filesz + lead, prot: prot(s), flags: fixed, source };
+        let request =
+            MapRequest { addr: start - lead, len: s.p_filesz + lead, prot: prot(s), flags: fixed, source };
         mm.mmap(&request)?;
         let page_end = page_up(file_end).ok_or(Errno::ENOMEM)?;
         if end > file_end && flags(s).contains(PhFlags::W) {
-            mm.zero(UserAddr(file_end), (page_end.min(page_up(end).ok_or(Errno::ENOMEM)?) - file_end) as usize)?;
+            mm.zero(
+                UserAddr(file_end),
+                (page_end.min(page_up(end).ok_or(Errno::ENOMEM)?) - file_end) as usize,
+            )?;
         }
     }
     let from = if s.p_filesz > 0 { page_up(file_end).ok_or(Errno::ENOMEM)? } else { page_down(start) };
     let to = page_up(end).ok_or(Errno::ENOMEM)?;
     if to > from {
         let flags = fixed | MapFlags::ANONYMOUS;
-        mm.mmap(&MapRequest { addr: from, len: to - from, prot: prot(s), flags, source: MapSource::Anonymous })?;
+        mm.mmap(&MapRequest {
+            addr: from,
+            len: to - from,
+            prot: prot(s),
+            flags,
+            source: MapSource::Anonymous,
+        })?;
     }
     Ok(())
 }

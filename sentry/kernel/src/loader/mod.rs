@@ -91,8 +91,10 @@ pub fn load(
     };
     let platform = &kernel.platform;
     let space = platform.new_address_space()?;
-    let mm = AddressSpace::new(kernel.memory.clone(), space, platform.user_range(), kernel.vdso.clone(), limits);
-    let loaded = main.load(&mm, &program.file, elf::Place::Program { has_interpreter: interpreter.is_some() })?;
+    let mm =
+        AddressSpace::new(kernel.memory.clone(), space, platform.user_range(), kernel.vdso.clone(), limits);
+    let loaded =
+        main.load(&mm, &program.file, elf::Place::Program { has_interpreter: interpreter.is_some() })?;
     mm.set_brk_start(mm.random_brk(loaded.end));
     let linker = match &interpreter {
         None => None,

@@ -63,7 +63,10 @@ mod tests {
     #[test]
     fn lines_are_read_as_linux_reads_them() {
         assert_eq!(line("#!/bin/sh\necho"), Ok(Some(("/bin/sh".into(), None))));
-        assert_eq!(line("#!  /usr/bin/env  -S a b \nx"), Ok(Some(("/usr/bin/env".into(), Some("-S a b".into())))));
+        assert_eq!(
+            line("#!  /usr/bin/env  -S a b \nx"),
+            Ok(Some(("/usr/bin/env".into(), Some("-S a b".into()))))
+        );
         assert_eq!(line("\x7fELF"), Ok(None));
         assert_eq!(line("#!   \n"), Err(Errno::ENOEXEC));
         assert_eq!(line(&format!("#!/{}", "x".repeat(300)[..253].to_owned())), Err(Errno::ENOEXEC));

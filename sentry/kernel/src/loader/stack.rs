@@ -52,7 +52,12 @@ impl Block {
 }
 
 /// Makes the stack and puts everything on it; the stack pointer.
-pub fn build(mm: &AddressSpace, vectors: &Vectors<'_>, facts: &Facts<'_>, executable: bool) -> Result<u64, Errno> {
+pub fn build(
+    mm: &AddressSpace,
+    vectors: &Vectors<'_>,
+    facts: &Facts<'_>,
+    executable: bool,
+) -> Result<u64, Errno> {
     let text: usize = vectors.argv.iter().chain(vectors.envp).map(|s| s.len() + 1 + 8).sum();
     let top = mm.create_stack(INITIAL + text as u64 + vectors.execfn.len() as u64, executable)?;
     let mut block = Block { at: top, groups: Vec::new() };

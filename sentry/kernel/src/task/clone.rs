@@ -112,7 +112,11 @@ impl Task {
         if flags.contains(CloneFlags::SETTLS) {
             regs.fs_base = request.tls;
         }
-        let group = if thread { self.group.clone() } else { self.new_group(flags, pid.clone(), &ns.pid_for_children) };
+        let group = if thread {
+            self.group.clone()
+        } else {
+            self.new_group(flags, pid.clone(), &ns.pid_for_children)
+        };
         let state = {
             let mine = self.state.lock();
             let fds = mine.fds.clone().ok_or(Errno::ESRCH)?;
@@ -123,7 +127,11 @@ impl Task {
                 fs: if flags.contains(CloneFlags::FS) { mine.fs.clone() } else { mine.fs.fork() },
                 ns,
                 comm: mine.comm.clone(),
-                clear_child_tid: if flags.contains(CloneFlags::CHILD_CLEARTID) { request.child_tid } else { 0 },
+                clear_child_tid: if flags.contains(CloneFlags::CHILD_CLEARTID) {
+                    request.child_tid
+                } else {
+                    0
+                },
                 robust_list: 0,
                 rseq: if flags.contains(CloneFlags::VM) { (0, 0) } else { mine.rseq },
                 parent_death_signal: 0,

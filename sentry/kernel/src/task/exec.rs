@@ -23,7 +23,8 @@ impl Task {
     /// Limits of a new address space.
     pub fn mm_limits(&self) -> mm::Limits {
         let limits = self.group.limits.lock();
-        let memlock = if self.cred().has_cap(Cap::IPC_LOCK) { u64::MAX } else { limits.soft(Resource::Memlock) };
+        let memlock =
+            if self.cred().has_cap(Cap::IPC_LOCK) { u64::MAX } else { limits.soft(Resource::Memlock) };
         mm::Limits {
             address_space: limits.soft(Resource::As),
             data: limits.soft(Resource::Data),
@@ -85,7 +86,13 @@ impl Task {
         Ok(())
     }
 
-    fn switch_to_image(self: &Arc<Self>, image: Image, cred: Arc<Credentials>, path: &[u8], secure: bool) -> Result<(), Errno> {
+    fn switch_to_image(
+        self: &Arc<Self>,
+        image: Image,
+        cred: Arc<Credentials>,
+        path: &[u8],
+        secure: bool,
+    ) -> Result<(), Errno> {
         let context = self.kernel.platform.new_context()?;
         self.release_robust_futexes();
         let comm = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
@@ -128,7 +135,15 @@ impl Task {
             node.has_execed = true;
         }
         self.install_context(context);
-        *self.regs.lock() = Regs { rip: image.entry, rsp: image.stack_pointer, rflags: 0x202, cs: 0x33, ss: 0x2b, orig_rax: u64::MAX, ..Regs::default() };
+        *self.regs.lock() = Regs {
+            rip: image.entry,
+            rsp: image.stack_pointer,
+            rflags: 0x202,
+            cs: 0x33,
+            ss: 0x2b,
+            orig_rax: u64::MAX,
+            ..Regs::default()
+        };
         self.registers_replaced.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -149,7 +164,8 @@ impl Task {
                 new.egid = attr.gid;
             }
         }
-        let file_caps = if honoured { vfs::cred::file_capabilities(&*file.inode(), &old.user_ns)? } else { None };
+        let file_caps =
+            if honoured { vfs::cred::file_capabilities(&*file.inode(), &old.user_ns)? } else { None };
         (new.suid, new.fsuid) = (new.euid, new.euid);
         (new.sgid, new.fsgid) = (new.egid, new.egid);
         let root = old.user_ns.uid(0);
@@ -177,7 +193,9 @@ impl Task {
         }
         new.effective = if effective { new.permitted } else { new.ambient };
         new.securebits &= !Securebits::KEEP_CAPS.bits();
-        let gains = new.euid != old.ruid || new.egid != old.rgid || (!is_root && !new.permitted.is_subset(old.permitted));
+        let gains = new.euid != old.ruid
+            || new.egid != old.rgid
+            || (!is_root && !new.permitted.is_subset(old.permitted));
         Ok((Arc::new(new), gains))
     }
 

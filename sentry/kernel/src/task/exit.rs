@@ -1,7 +1,10 @@
 //! The end of threads and processes.
 
 use super::Task;
-use crate::{Kernel, ThreadGroup, tree::{ExitStatus, ProcessTree}};
+use crate::{
+    Kernel, ThreadGroup,
+    tree::{ExitStatus, ProcessTree},
+};
 use abi::{
     SigInfo, Signal,
     signal::{CLD_DUMPED, CLD_EXITED, CLD_KILLED, SaFlags},
@@ -166,9 +169,11 @@ impl Task {
 /// Removes the zombies among the children of `init`, which nobody will wait for any more.
 fn reap_inside(kernel: &Kernel, init: u32, ns: &crate::pid::PidNamespace) {
     let mut tree = kernel.tree.lock();
-    let children: Vec<u32> = tree.nodes.get(&init).map(|n| n.children.iter().copied().collect()).unwrap_or_default();
+    let children: Vec<u32> =
+        tree.nodes.get(&init).map(|n| n.children.iter().copied().collect()).unwrap_or_default();
     for child in children {
-        let dead = tree.nodes.get(&child).is_some_and(|n| n.zombie.is_some() && n.group.pid.number_in(ns).is_some());
+        let dead =
+            tree.nodes.get(&child).is_some_and(|n| n.zombie.is_some() && n.group.pid.number_in(ns).is_some());
         if dead {
             tree.remove(child);
         }
@@ -178,14 +183,21 @@ fn reap_inside(kernel: &Kernel, init: u32, ns: &crate::pid::PidNamespace) {
 /// Stopped process groups that the end of `tgid` leaves without anybody who could continue them.
 fn orphaned_by(tree: &ProcessTree, tgid: u32) -> Vec<Arc<ThreadGroup>> {
     let Some(me) = tree.nodes.get(&tgid) else { return Vec::new() };
-    let mut candidates: std::collections::BTreeSet<u32> =
-        me.children.iter().filter_map(|c| tree.nodes.get(c)).filter(|c| c.sid == me.sid).map(|c| c.pgid).collect();
+    let mut candidates: std::collections::BTreeSet<u32> = me
+        .children
+        .iter()
+        .filter_map(|c| tree.nodes.get(c))
+        .filter(|c| c.sid == me.sid)
+        .map(|c| c.pgid)
+        .collect();
     candidates.insert(me.pgid);
     let mut told = Vec::new();
     for pgid in candidates {
         // Orphaned once `tgid` counts neither as parent nor as member.
         let kept = tree.groups.get(&pgid).into_iter().flatten().any(|member| {
-            let Some(node) = tree.nodes.get(member).filter(|n| n.zombie.is_none() && *member != tgid) else { return false };
+            let Some(node) = tree.nodes.get(member).filter(|n| n.zombie.is_none() && *member != tgid) else {
+                return false;
+            };
             let parent = if node.parent == tgid { None } else { tree.nodes.get(&node.parent) };
             parent.is_some_and(|p| p.pgid != pgid && p.sid == node.sid)
         });
@@ -248,14 +260,16 @@ impl ThreadGroup {
         let mut unwanted = false;
         if let Some(signal) = Signal::new(exit_signal) {
             let action = parent.signals.lock().hand.get(signal);
-            unwanted = signal == Signal::SIGCHLD && (action.is_ignore() || action.sa_flags().contains(SaFlags::NOCLDWAIT));
+            unwanted = signal == Signal::SIGCHLD
+                && (action.is_ignore() || action.sa_flags().contains(SaFlags::NOCLDWAIT));
             let (code, value) = match status {
                 ExitStatus::Code(code) => (CLD_EXITED, i32::from(code)),
                 ExitStatus::Signal { signo, core } => (if core { CLD_DUMPED } else { CLD_KILLED }, signo),
             };
             let (pid, uid) = self.seen_by(&parent);
             let tick = |ns: &std::sync::atomic::AtomicU64| (ns.load(Ordering::Relaxed) / 10_000_000) as i64;
-            let mut info = SigInfo::chld(code, pid, uid, value, tick(&self.past_user_ns), tick(&self.past_system_ns));
+            let mut info =
+                SigInfo::chld(code, pid, uid, value, tick(&self.past_user_ns), tick(&self.past_system_ns));
             info.si_signo = signal.number();
             let _ = parent.send_signal(info);
         }
@@ -296,7 +310,9 @@ impl ProcessTree {
 
     /// Lets a number be handed out again once nothing is called so.
     pub fn forget_pid_if_unused(&mut self, number: u32) {
-        let used = self.nodes.contains_key(&number) || self.groups.contains_key(&number) || self.sessions.contains_key(&number);
+        let used = self.nodes.contains_key(&number)
+            || self.groups.contains_key(&number)
+            || self.sessions.contains_key(&number);
         if !used {
             self.pids.remove(&number);
         }

@@ -18,7 +18,11 @@ pub type NewNamespace = Box<dyn Fn(Arc<UserNamespace>) -> Arc<OpaqueNamespace> +
 impl Task {
     /// The namespaces of a child made with `flags`, which has `cred`. The mount namespace comes later, once the child has its
     /// own root and working directory.
-    pub(super) fn namespaces_of_child(&self, flags: CloneFlags, cred: &Credentials) -> Result<Arc<Namespaces>, Errno> {
+    pub(super) fn namespaces_of_child(
+        &self,
+        flags: CloneFlags,
+        cred: &Credentials,
+    ) -> Result<Arc<Namespaces>, Errno> {
         let old = self.namespaces();
         if !flags.intersects(CloneFlags::NAMESPACES - CloneFlags::NEWUSER) {
             return Ok(old);
@@ -29,7 +33,12 @@ impl Task {
         self.new_namespaces(&old, flags, &cred.user_ns).map(Arc::new)
     }
 
-    fn new_namespaces(&self, old: &Namespaces, flags: CloneFlags, user_ns: &Arc<UserNamespace>) -> Result<Namespaces, Errno> {
+    fn new_namespaces(
+        &self,
+        old: &Namespaces,
+        flags: CloneFlags,
+        user_ns: &Arc<UserNamespace>,
+    ) -> Result<Namespaces, Errno> {
         let mut new = old.clone();
         if flags.contains(CloneFlags::NEWUTS) {
             let names = old.uts.names.lock().clone();
@@ -92,7 +101,8 @@ impl Task {
         if flags.contains(F::VM) && self.mm().is_ok_and(|mm| Arc::strong_count(&mm) > 2) {
             return Err(Errno::EINVAL);
         }
-        let cred = if flags.contains(F::NEWUSER) { self.cred().in_new_user_namespace()? } else { self.cred() };
+        let cred =
+            if flags.contains(F::NEWUSER) { self.cred().in_new_user_namespace()? } else { self.cred() };
         let ns = self.namespaces_of_child(flags, &cred)?;
         let fs = {
             let mut state = self.state.lock();

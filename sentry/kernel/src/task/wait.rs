@@ -1,7 +1,10 @@
 //! `wait4(2)`, `waitid(2)`: how a parent learns what became of its children.
 
 use super::{Task, block::Wait};
-use crate::{SysResult, ThreadGroup, tree::{ExitStatus, Node}};
+use crate::{
+    SysResult, ThreadGroup,
+    tree::{ExitStatus, Node},
+};
 use abi::{
     Errno, Signal,
     process::{Rusage, WaitOptions},
@@ -47,7 +50,9 @@ impl ChildEvent {
     pub fn code_and_status(self) -> (i32, i32) {
         match self {
             ChildEvent::Ended(ExitStatus::Code(code)) => (CLD_EXITED, i32::from(code)),
-            ChildEvent::Ended(ExitStatus::Signal { signo, core }) => (if core { CLD_DUMPED } else { CLD_KILLED }, signo),
+            ChildEvent::Ended(ExitStatus::Signal { signo, core }) => {
+                (if core { CLD_DUMPED } else { CLD_KILLED }, signo)
+            }
             ChildEvent::Stopped(signal) => (CLD_STOPPED, signal.number()),
             ChildEvent::Continued => (CLD_CONTINUED, Signal::SIGCONT.number()),
         }
@@ -69,7 +74,11 @@ pub struct Waited {
 
 impl Task {
     /// Waits for a child. `None` with `WNOHANG` where there is nothing yet; `ECHILD` without a child that fits.
-    pub async fn wait_child(self: &Arc<Self>, whom: WaitFor, options: WaitOptions) -> SysResult<Option<Waited>> {
+    pub async fn wait_child(
+        self: &Arc<Self>,
+        whom: WaitFor,
+        options: WaitOptions,
+    ) -> SysResult<Option<Waited>> {
         let look = || self.look_for_child(whom, options);
         if options.contains(WaitOptions::NOHANG) {
             return match look() {
@@ -168,7 +177,8 @@ impl ThreadGroup {
     }
 
     fn add_child_times(&self, child: &ThreadGroup) {
-        let ((user, system), (children_user, children_system)) = (child.times_ns(), child.children_times_ns());
+        let ((user, system), (children_user, children_system)) =
+            (child.times_ns(), child.children_times_ns());
         self.children_user_ns.fetch_add(user + children_user, Ordering::Relaxed);
         self.children_system_ns.fetch_add(system + children_system, Ordering::Relaxed);
     }

@@ -29,8 +29,15 @@ impl Clock {
         match id {
             CLOCK_PROCESS_CPUTIME_ID => return Ok(Clock::Process(task.group.clone(), CpuClock::Sched)),
             CLOCK_THREAD_CPUTIME_ID => return Ok(Clock::Thread(task.clone(), CpuClock::Sched)),
-            CLOCK_REALTIME | CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_REALTIME_COARSE | CLOCK_MONOTONIC_COARSE
-            | CLOCK_BOOTTIME | CLOCK_REALTIME_ALARM | CLOCK_BOOTTIME_ALARM | CLOCK_TAI => return Ok(Clock::System(id)),
+            CLOCK_REALTIME
+            | CLOCK_MONOTONIC
+            | CLOCK_MONOTONIC_RAW
+            | CLOCK_REALTIME_COARSE
+            | CLOCK_MONOTONIC_COARSE
+            | CLOCK_BOOTTIME
+            | CLOCK_REALTIME_ALARM
+            | CLOCK_BOOTTIME_ALARM
+            | CLOCK_TAI => return Ok(Clock::System(id)),
             _ => {}
         }
         let Some(DynamicClock::Cpu { pid, per_thread, which }) = DynamicClock::from_clock_id(id) else {
@@ -39,7 +46,10 @@ impl Clock {
         let found = match pid {
             0 => Some(task.clone()),
             pid => {
-                let pid = task.pid_namespace().find(u32::try_from(pid).map_err(|_| Errno::EINVAL)?).ok_or(Errno::EINVAL)?;
+                let pid = task
+                    .pid_namespace()
+                    .find(u32::try_from(pid).map_err(|_| Errno::EINVAL)?)
+                    .ok_or(Errno::EINVAL)?;
                 task.kernel.tree.lock().task(pid.root())
             }
         };
@@ -94,7 +104,8 @@ fn system_ns(id: i32) -> u64 {
         CLOCK_TAI => ClockId::CLOCK_TAI,
         _ => ClockId::CLOCK_MONOTONIC,
     };
-    clock_gettime(host).map_or(0, |t| (t.tv_sec() as u64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec() as u64))
+    clock_gettime(host)
+        .map_or(0, |t| (t.tv_sec() as u64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec() as u64))
 }
 
 /// `CLOCK_REALTIME` in nanoseconds since the epoch.

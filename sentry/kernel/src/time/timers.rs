@@ -115,7 +115,9 @@ impl ThreadGroup {
     fn timer_due(self: &Arc<Self>, key: Key, generation: u64) {
         let (action, late) = {
             let mut table = self.timers.0.lock();
-            let Some(timer) = table.timers.get_mut(&key).filter(|t| t.generation == generation) else { return };
+            let Some(timer) = table.timers.get_mut(&key).filter(|t| t.generation == generation) else {
+                return;
+            };
             let Some(at) = timer.at_ns else { return };
             let now = timer.clock.now_ns();
             if now < at {
@@ -161,7 +163,14 @@ impl ThreadGroup {
         };
     }
 
-    fn set_timer(self: &Arc<Self>, key: Key, clock: Clock, action: Action, setting: Setting, absolute: bool) -> Setting {
+    fn set_timer(
+        self: &Arc<Self>,
+        key: Key,
+        clock: Clock,
+        action: Action,
+        setting: Setting,
+        absolute: bool,
+    ) -> Setting {
         let mut table = self.timers.0.lock();
         table.next_generation += 1;
         let generation = table.next_generation;
@@ -193,7 +202,13 @@ impl ThreadGroup {
             let old = self.timers.0.lock().timers.remove(&Key::Interval(which));
             return Ok(old.map(|t| t.setting()).unwrap_or_default());
         }
-        Ok(self.set_timer(Key::Interval(which), clock, Action::Process(SigInfo::kernel(signal)), setting, false))
+        Ok(self.set_timer(
+            Key::Interval(which),
+            clock,
+            Action::Process(SigInfo::kernel(signal)),
+            setting,
+            false,
+        ))
     }
 
     /// `getitimer(2)`.
