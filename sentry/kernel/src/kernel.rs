@@ -219,3 +219,18 @@ impl Kernel {
         task.group.limits.lock().soft(abi::process::Resource::Core) > 0
     }
 }
+
+static THE_KERNEL: OnceLock<std::sync::Weak<Kernel>> = OnceLock::new();
+
+/// The kernel of this process, for objects that outlive or precede tasks (terminals that the reactor wakes).
+/// None before [`Kernel::publish`].
+pub fn the_kernel() -> Option<Arc<Kernel>> {
+    THE_KERNEL.get().and_then(std::sync::Weak::upgrade)
+}
+
+impl Kernel {
+    /// Makes this the kernel that [`the_kernel`] gives; the first one stays.
+    pub fn publish(self: &Arc<Self>) {
+        let _ = THE_KERNEL.set(Arc::downgrade(self));
+    }
+}

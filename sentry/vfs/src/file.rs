@@ -78,6 +78,10 @@ pub trait FileOps: Send + Sync + Any {
         *pos += n as u64;
         Ok(n)
     }
+    /// How long a read waits at most before it gives 0 (terminals with `VTIME`), in nanoseconds.
+    fn read_timeout_ns(&self) -> Option<u64> {
+        None
+    }
     /// Whether positions mean anything: `pread` and `lseek` give `ESPIPE` otherwise.
     fn seekable(&self) -> bool {
         true
