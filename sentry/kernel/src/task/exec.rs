@@ -5,7 +5,6 @@ use crate::{
     SysResult,
     loader::{self, Image, Program},
     signal::no_alt_stack,
-    tree::ExitStatus,
 };
 use abi::{
     Errno, Signal,
@@ -18,6 +17,37 @@ use vfs::{Credentials, File};
 
 /// Longest argument or environment string.
 pub const MAX_STRING: usize = 128 << 10;
+
+/// Registers of a program that starts, but for where it starts.
+pub(super) const START: Regs = Regs {
+    r15: 0,
+    r14: 0,
+    r13: 0,
+    r12: 0,
+    rbp: 0,
+    rbx: 0,
+    r11: 0,
+    r10: 0,
+    r9: 0,
+    r8: 0,
+    rax: 0,
+    rcx: 0,
+    rdx: 0,
+    rsi: 0,
+    rdi: 0,
+    orig_rax: u64::MAX,
+    rip: 0,
+    cs: abi::arch::USER_CS,
+    rflags: 0x202,
+    rsp: 0,
+    ss: abi::arch::USER_DS,
+    fs_base: 0,
+    gs_base: 0,
+    ds: 0,
+    es: 0,
+    fs: 0,
+    gs: 0,
+};
 
 impl Task {
     /// Limits of a new address space.
@@ -135,15 +165,7 @@ impl Task {
             node.has_execed = true;
         }
         self.install_context(context);
-        *self.regs.lock() = Regs {
-            rip: image.entry,
-            rsp: image.stack_pointer,
-            rflags: 0x202,
-            cs: 0x33,
-            ss: 0x2b,
-            orig_rax: u64::MAX,
-            ..Regs::default()
-        };
+        *self.regs.lock() = Regs { rip: image.entry, rsp: image.stack_pointer, ..START };
         self.registers_replaced.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -199,8 +221,18 @@ impl Task {
         Ok((Arc::new(new), gains))
     }
 
-    /// Ends with the status that a failed exec of the container's first program has.
-    pub fn fail_to_start(self: &Arc<Self>) {
-        self.group.begin_exit(ExitStatus::Code(127));
+    /// How names are resolved for this task, relative to its working directory.
+    pub fn walk_context(&self) -> vfs::WalkContext {
+        let (fs, cred) = {
+            let state = self.state.lock();
+            (state.fs.clone(), state.cred.clone())
+        };
+        let (root, start) = fs.both();
+        vfs::WalkContext { vfs: self.kernel.vfs.clone(), root, start, cred, umask: fs.umask() }
+    }
+
+    /// Opens a program or an interpreter by name.
+    pub fn open_executable(&self, path: &[u8]) -> Result<Arc<File>, Errno> {
+        vfs::ops::open_exec(&self.walk_context(), path, vfs::Lookup::FOLLOW)
     }
 }

@@ -10,6 +10,7 @@ pub mod exec;
 pub mod exit;
 pub mod namespaces;
 pub mod run;
+pub mod spawn;
 pub mod wait;
 
 pub use block::{Deadline, Wait};

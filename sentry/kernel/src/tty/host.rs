@@ -7,7 +7,7 @@ use super::{Far, Tty, pty};
 use abi::{Errno, Winsize};
 use ksync::{Listener, Ready, WaitQueue, exec::{HostWatch, Reactor}};
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{Arc, Weak},
 };
 use vfs::FileOps;
@@ -68,8 +68,8 @@ impl HostTerminal {
 
     /// Takes over the host's window size (`SIGWINCH` came).
     pub fn update_winsize(&self) {
-        if let Ok(size) = host::tty::window_size(&*self.fd) {
-            self.tty.set_winsize(Winsize { ws_row: size.0, ws_col: size.1, ..Winsize::default() });
+        if let Ok(size) = host::tty::window_size(self.fd.as_fd()) {
+            self.tty.set_winsize(Winsize { ws_row: size.rows, ws_col: size.cols, ..Winsize::default() });
         }
     }
 
