@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arg;
+mod at;
 pub mod attributes;
 pub mod descriptor;
 pub mod futex;

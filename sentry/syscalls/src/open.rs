@@ -1,6 +1,184 @@
 //! Opening and closing: `open(2)`, `openat2(2)`, `close(2)`, `pipe(2)`, `memfd_create(2)`.
 
-use crate::row::Row;
+use crate::{
+    arg::{DirFd, UserPath},
+    at,
+    row::Row,
+};
+use abi::{
+    Errno, FileType, OpenFlags,
+    fcntl::{CloseRangeFlags, OpenHow as UserOpenHow, ResolveFlags},
+    process::Resource,
+};
+use kernel::{SysResult, Task, task::Wait};
+use ksync::Ready;
+use mem::{UserAddr, UserMemoryExt, UserPtr};
+use std::sync::Arc;
+use vfs::{Fd, File, ops::OpenHow};
 
 /// The rows of this family.
-pub const ROWS: &[Row] = &[];
+pub const ROWS: &[Row] = rows! {
+    later OPEN = open as (UserPath, OpenFlags, u32);
+    later OPENAT = openat as (DirFd, UserPath, OpenFlags, u32);
+    later OPENAT2 = openat2 as (DirFd, UserPath, UserPtr<UserOpenHow>, usize);
+    later CREAT = creat as (UserPath, u32);
+    now CLOSE = close as (Fd);
+    now CLOSE_RANGE = close_range as (u32, u32, u32);
+    now PIPE = pipe as (UserPtr<[i32; 2]>);
+    now PIPE2 = pipe2 as (UserPtr<[i32; 2]>, OpenFlags);
+    now MEMFD_CREATE = memfd_create as (UserAddr, u32);
+};
+
+/// Gives `file` the lowest free descriptor.
+pub fn install(task: &Task, file: Arc<File>, cloexec: bool) -> Result<Fd, Errno> {
+    let limit = task.group.limits.lock().soft(Resource::Nofile);
+    task.fds()?.add(file, 0, limit, cloexec)
+}
+
+async fn open(task: &Arc<Task>, path: UserPath, flags: OpenFlags, mode: u32) -> SysResult<Fd> {
+    openat(task, DirFd::Cwd, path, flags, mode).await
+}
+
+async fn creat(task: &Arc<Task>, path: UserPath, mode: u32) -> SysResult<Fd> {
+    openat(task, DirFd::Cwd, path, OpenFlags::CREAT | OpenFlags::WRONLY | OpenFlags::TRUNC, mode).await
+}
+
+async fn openat(task: &Arc<Task>, dir: DirFd, path: UserPath, flags: OpenFlags, mode: u32) -> SysResult<Fd> {
+    open_with(task, dir, path, OpenHow::open(flags.bits(), mode)).await
+}
+
+async fn openat2(task: &Arc<Task>, dir: DirFd, path: UserPath, how: UserPtr<UserOpenHow>, size: usize) -> SysResult<Fd> {
+    let known = size_of::<UserOpenHow>();
+    if size < known {
+        return Err(Errno::EINVAL.into());
+    }
+    if size > 4096 {
+        return Err(Errno::E2BIG.into());
+    }
+    let mm = task.mm()?;
+    let mut rest = vec![0u8; size - known];
+    mm.copy_in(how.addr().add(known as u64)?, &mut rest)?;
+    if rest.iter().any(|b| *b != 0) {
+        return Err(Errno::E2BIG.into());
+    }
+    let how = how.read(&*mm)?;
+    open_with(task, dir, path, OpenHow::openat2(how.flags, how.mode, how.resolve)?).await
+}
+
+async fn open_with(task: &Arc<Task>, dir: DirFd, path: UserPath, how: OpenHow) -> SysResult<Fd> {
+    let (ctx, name) = at::read(task, dir, path)?;
+    let file = match vfs::ops::open(&ctx, &name, &how) {
+        Err(Errno::EAGAIN) if !how.flags.contains(OpenFlags::NONBLOCK) && !how.resolve.contains(ResolveFlags::CACHED) => {
+            wait_for_fifo(task, &ctx, &name, &how).await?
+        }
+        other => other?,
+    };
+    if !how.flags.contains(OpenFlags::NOCTTY) {
+        adopt_terminal(task, &file);
+    }
+    Ok(install(task, file, how.flags.contains(OpenFlags::CLOEXEC))?)
+}
+
+/// Opens a FIFO whose other end nobody has open yet, or a file whose lease is being broken.
+async fn wait_for_fifo(task: &Arc<Task>, ctx: &vfs::WalkContext, name: &[u8], how: &OpenHow) -> SysResult<Arc<File>> {
+    let follow = if how.flags.contains(OpenFlags::NOFOLLOW) { vfs::Lookup::empty() } else { vfs::Lookup::FOLLOW };
+    let path = ctx.resolve_with(name, follow, how.resolve)?;
+    let how = OpenHow { flags: how.flags - OpenFlags::CREAT - OpenFlags::EXCL, ..*how };
+    let inode = path.inode();
+    if path.file_type() != FileType::Fifo {
+        let deadline = vfs::locks::lease::breaking_until(&*inode);
+        let queue = vfs::locks::wait_queue(&*inode);
+        let wait = Wait::on(queue, Ready::OTHER).deadline(deadline);
+        let opened = task.block_on(wait, || vfs::ops::reopen(ctx, path.clone(), &how)).await;
+        return match opened {
+            Err(kernel::SysError::Errno(Errno::ETIMEDOUT)) => Ok(vfs::ops::reopen(ctx, path.clone(), &how)?),
+            other => other,
+        };
+    }
+    vfs::ops::fifo_permission(ctx, &path, &how)?;
+    let opening = fs::fifo::FifoOpen::begin(inode.common(), how.flags)?;
+    let ready = || if opening.is_ready() { Ok(()) } else { Err(Errno::EAGAIN) };
+    task.block_on(Wait::on(opening.wait_queue(), Ready::OTHER | Ready::IN | Ready::OUT), ready).await?;
+    Ok(File::new(path, how.flags, ctx.cred.clone(), opening.finish()))
+}
+
+/// A session leader without a terminal gets the one that it opens.
+fn adopt_terminal(task: &Arc<Task>, file: &Arc<File>) {
+    if let Some(slave) = file.downcast::<kernel::tty::pty::Slave>()
+        && file.flags().readable()
+    {
+        let _ = slave.tty().make_controlling(task, false); // not an error: it just is not the leader's
+    }
+}
+
+fn close(task: &Arc<Task>, fd: Fd) -> SysResult<()> {
+    let file = task.fds()?.remove(fd)?;
+    match task.close_file(file) {
+        Some(e) => Err(e.into()),
+        None => Ok(()),
+    }
+}
+
+fn close_range(task: &Arc<Task>, first: u32, last: u32, flags: u32) -> SysResult<()> {
+    let flags = CloseRangeFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+    if first > last {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags.contains(CloseRangeFlags::UNSHARE) {
+        let own = task.fds()?.fork();
+        let old = task.state.lock().fds.replace(own);
+        drop(old);
+    }
+    let fds = task.fds()?;
+    if flags.contains(CloseRangeFlags::CLOEXEC) {
+        fds.cloexec_range(first, last);
+        return Ok(());
+    }
+    for file in fds.remove_range(first, last) {
+        task.close_file(file);
+    }
+    Ok(())
+}
+
+fn pipe(task: &Arc<Task>, fds: UserPtr<[i32; 2]>) -> SysResult<()> {
+    pipe2(task, fds, OpenFlags::empty())
+}
+
+fn pipe2(task: &Arc<Task>, fds: UserPtr<[i32; 2]>, flags: OpenFlags) -> SysResult<()> {
+    let known = OpenFlags::CLOEXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT;
+    if !known.contains(flags) {
+        return Err(Errno::EINVAL.into());
+    }
+    let cred = task.cred();
+    let (reader, writer) = fs::pipe::new_pipe();
+    let path = task.kernel.vfs.anon_path("pipe", FileType::Fifo, &cred);
+    let status = flags & (OpenFlags::NONBLOCK | OpenFlags::DIRECT);
+    let reader = File::new(path.clone(), OpenFlags::RDONLY | status, cred.clone(), reader);
+    let writer = File::new(path, OpenFlags::WRONLY | status, cred, writer);
+    let cloexec = flags.contains(OpenFlags::CLOEXEC);
+    let first = install(task, reader, cloexec)?;
+    let table = task.fds()?;
+    let second = match install(task, writer, cloexec) {
+        Ok(fd) => fd,
+        Err(e) => {
+            let _ = table.remove(first);
+            return Err(e.into());
+        }
+    };
+    if let Err(e) = fds.write(&*task.mm()?, &[first.0, second.0]) {
+        let _ = (table.remove(first), table.remove(second));
+        return Err(e.into());
+    }
+    Ok(())
+}
+
+fn memfd_create(task: &Arc<Task>, name: UserAddr, flags: u32) -> SysResult<Fd> {
+    // The name is limited so that "memfd:" and it fit into a component.
+    let name = match task.mm()?.read_cstr(name, 250) {
+        Err(Errno::ENAMETOOLONG) => return Err(Errno::EINVAL.into()),
+        name => name?,
+    };
+    let flags = abi::mman::MemfdFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+    let file = fs::memfd::create(&task.kernel.vfs, &task.kernel.memory, &name, flags, &task.cred())?;
+    Ok(install(task, file, flags.contains(abi::mman::MemfdFlags::CLOEXEC))?)
+}
