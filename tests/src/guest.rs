@@ -15,7 +15,8 @@ use crate::run::{DEADLINE, Outcome, run, run_with};
 use crate::runtime::{Runtime, target, workspace};
 
 /// Programs that are tested linked dynamically as well.
-pub const DYNAMIC: &[&str] = &["mem_map", "proc_exec", "proc_fork", "sig_basic", "thread_basic", "time_sleep"];
+pub const DYNAMIC: &[&str] =
+    &["mem_map", "proc_exec", "proc_fork", "sig_basic", "thread_basic", "time_sleep"];
 
 /// How a test is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +71,10 @@ pub fn cases() -> Vec<Case> {
     for path in names {
         let program = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let tests: Vec<_> =
-            text.lines().filter_map(|l| l.strip_prefix("TEST(")?.split(')').next().map(str::to_owned)).collect();
+        let tests: Vec<_> = text
+            .lines()
+            .filter_map(|l| l.strip_prefix("TEST(")?.split(')').next().map(str::to_owned))
+            .collect();
         let mut add = |kind| {
             cases.extend(tests.iter().map(|t| Case { kind, program: program.clone(), test: t.clone() }));
         };

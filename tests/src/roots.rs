@@ -31,11 +31,13 @@ pub fn busybox() -> PathBuf {
 
 /// Makes the directories, `/etc` and busybox of a root.
 pub fn skeleton(root: &Path) {
-    for dir in ["bin", "dev", "etc", "home", "lib64", "proc", "root", "sys", "tmp", "usr/bin", "var", "work"] {
+    for dir in ["bin", "dev", "etc", "home", "lib64", "proc", "root", "sys", "tmp", "usr/bin", "var", "work"]
+    {
         fs::create_dir_all(root.join(dir)).unwrap();
     }
     fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
-    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n").unwrap();
+    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n")
+        .unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\nuser:x:1000:\n").unwrap();
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|p| Path::new(p).exists());
     fs::copy(busybox.expect("busybox-static is not installed"), root.join("bin/busybox")).unwrap();

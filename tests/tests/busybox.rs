@@ -51,7 +51,14 @@ fn written_files_are_seen_outside() {
     std::fs::set_permissions(root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     roots::skeleton(root.path());
     let (r, id) = (Runtime::new(), fresh_id("bb"));
-    let b = Bundle::new(root.path(), &["/bin/sh", "-c", "echo written > /work/f; mkdir /work/d; ln -s f /work/l; chmod 640 /work/f; chown 5:6 /work/f; rm /etc/group; mv /etc/passwd /etc/users"]);
+    let b = Bundle::new(
+        root.path(),
+        &[
+            "/bin/sh",
+            "-c",
+            "echo written > /work/f; mkdir /work/d; ln -s f /work/l; chmod 640 /work/f; chown 5:6 /work/f; rm /etc/group; mv /etc/passwd /etc/users",
+        ],
+    );
     r.run(&["run", "--bundle", b.arg(), &id]).ok();
     leaks::check(&r, &id);
     use std::os::unix::fs::MetadataExt;

@@ -61,7 +61,8 @@ fn ask(s: &mut UnixStream, method: &str, arg: Value, fds: &[RawFd]) -> Value {
 fn send(s: &UnixStream, text: &[u8], fds: &[RawFd]) {
     let rights = [ControlMessage::ScmRights(fds)];
     let control = if fds.is_empty() { &rights[..0] } else { &rights[..] };
-    let n = sendmsg::<()>(s.as_raw_fd(), &[IoSlice::new(text)], control, MsgFlags::MSG_NOSIGNAL, None).unwrap();
+    let n =
+        sendmsg::<()>(s.as_raw_fd(), &[IoSlice::new(text)], control, MsgFlags::MSG_NOSIGNAL, None).unwrap();
     (&mut &*s).write_all(&text[n..]).unwrap();
 }
 
@@ -122,7 +123,16 @@ fn exec_with_descriptors() {
 #[test]
 fn bad_requests() {
     let Some(s) = Sandbox::start() else { return };
-    for text in [&b"not json at all\n"[..], b"[]", b"{}", b"{\"method\":5}", b"\"text\"", b"\xff\xfe\x00", b"{\"method\":\"nodot\",\"arg\":null}", b"{\"method\":\"containerManager.Signal\",\"arg\":\"x\"}"] {
+    for text in [
+        &b"not json at all\n"[..],
+        b"[]",
+        b"{}",
+        b"{\"method\":5}",
+        b"\"text\"",
+        b"\xff\xfe\x00",
+        b"{\"method\":\"nodot\",\"arg\":null}",
+        b"{\"method\":\"containerManager.Signal\",\"arg\":\"x\"}",
+    ] {
         let mut c = s.connect();
         send(&c, text, &[]);
         let _ = c.shutdown(std::net::Shutdown::Write);

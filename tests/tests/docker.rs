@@ -96,7 +96,9 @@ impl Docker {
         self.remove_all();
         self.stop();
         let left: Vec<_> = tests::run::orphans().into_iter().filter(|(_, state)| *state != 'Z').collect();
-        let names = left.iter().map(|(p, _)| fs::read_to_string(format!("/proc/{p}/cmdline")).unwrap_or_default().replace('\0', " "));
+        let names = left.iter().map(|(p, _)| {
+            fs::read_to_string(format!("/proc/{p}/cmdline")).unwrap_or_default().replace('\0', " ")
+        });
         let names: Vec<_> = names.filter(|n| !n.is_empty()).collect();
         assert!(names.is_empty(), "left behind: {names:?}");
     }
@@ -129,7 +131,10 @@ impl Drop for Docker {
 
 fn which(name: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap();
-    path.split(':').map(|d| PathBuf::from(d).join(name)).find(|p| p.exists()).unwrap_or_else(|| panic!("no {name}"))
+    path.split(':')
+        .map(|d| PathBuf::from(d).join(name))
+        .find(|p| p.exists())
+        .unwrap_or_else(|| panic!("no {name}"))
 }
 
 #[test]
@@ -138,10 +143,18 @@ fn docker_runs_to_the_end() {
     d.run(&[], "echo hello; cat /etc/debian_version | cut -d. -f1").ok().prints("hello\n12");
     d.run(&[], "echo err >&2; exit 41").exits(41).says("err");
     d.run(&[], "bash -c 'kill -9 $$'; exit $?").exits(137);
-    d.run(&[], "seq 100000 | tail -1; python3 -c 'print(6*7)'; ls /proc/self/fd | wc -l").ok().prints("100000\n42\n4");
-    let o = run_with(&mut d.command(&["run", "--rm", "-i", "--runtime=runsc-rs", "--network=none", IMAGE, "wc", "-c"]), &vec![b'x'; 300_000], DEADLINE);
+    d.run(&[], "seq 100000 | tail -1; python3 -c 'print(6*7)'; ls /proc/self/fd | wc -l")
+        .ok()
+        .prints("100000\n42\n4");
+    let o = run_with(
+        &mut d.command(&["run", "--rm", "-i", "--runtime=runsc-rs", "--network=none", IMAGE, "wc", "-c"]),
+        &vec![b'x'; 300_000],
+        DEADLINE,
+    );
     o.ok().prints("300000");
-    d.docker(&["run", "--rm", "--runtime=runsc-rs", "--network=none", IMAGE, "/no/such/program"]).exits(127).says("/no/such/program");
+    d.docker(&["run", "--rm", "--runtime=runsc-rs", "--network=none", IMAGE, "/no/such/program"])
+        .exits(127)
+        .says("/no/such/program");
     d.docker(&["run", "--rm", "--runtime=runsc-rs", "--network=none", IMAGE, "/etc/passwd"]).exits(126);
     assert_eq!(d.docker(&["ps", "-aq"]).out, "");
     d.end();
@@ -154,11 +167,18 @@ fn docker_flags() {
     d.run(&["-u", "nobody"], "id -un").ok().prints("nobody");
     d.run(&["-w", "/var/log"], "pwd").ok().prints("/var/log");
     d.run(&["-w", "/made/for/it"], "pwd").ok().prints("/made/for/it");
-    d.run(&["-e", "A=b c", "-e", "EMPTY="], "echo \"$A|$EMPTY|$HOME|$HOSTNAME\" | cut -d'|' -f1-3").ok().prints("b c||/root");
+    d.run(&["-e", "A=b c", "-e", "EMPTY="], "echo \"$A|$EMPTY|$HOME|$HOSTNAME\" | cut -d'|' -f1-3")
+        .ok()
+        .prints("b c||/root");
     d.run(&["--hostname", "some-name"], "hostname; cat /etc/hostname").ok().prints("some-name\nsome-name");
-    d.run(&["--read-only"], "touch /x; touch /dev/shm/y && echo shm").ok().prints("shm").says("Read-only file system");
+    d.run(&["--read-only"], "touch /x; touch /dev/shm/y && echo shm")
+        .ok()
+        .prints("shm")
+        .says("Read-only file system");
     d.run(&["--read-only", "--tmpfs", "/scratch:size=1m"], "touch /scratch/x && echo ok; dd if=/dev/zero of=/scratch/big bs=64k count=32 2>&1 | grep -c 'No space'; stat -f -c %T /scratch").ok().prints("ok\n1\ntmpfs");
-    d.run(&["--cap-drop=ALL"], "chown 1 /tmp; grep CapEff /proc/self/status").says("0000000000000000").says("not permitted");
+    d.run(&["--cap-drop=ALL"], "chown 1 /tmp; grep CapEff /proc/self/status")
+        .says("0000000000000000")
+        .says("not permitted");
     d.run(&["--ulimit", "nofile=123:456"], "ulimit -n; ulimit -Hn").ok().prints("123\n456");
     d.run(&["--init"], "echo with init").ok().prints("with init");
     d.run(&["--entrypoint", "/bin/echo"], "x").ok().says("/bin/bash -c x");
@@ -172,13 +192,21 @@ fn docker_volumes() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("in"), "from outside\n").unwrap();
     let v = format!("{}:/vol", dir.path().display());
-    d.run(&["-v", &v], "cat /vol/in; echo from inside > /vol/out; mkdir /vol/d; chown 5:6 /vol/out").ok().prints("from outside");
+    d.run(&["-v", &v], "cat /vol/in; echo from inside > /vol/out; mkdir /vol/d; chown 5:6 /vol/out")
+        .ok()
+        .prints("from outside");
     assert_eq!(fs::read_to_string(dir.path().join("out")).unwrap(), "from inside\n");
-    d.run(&["-v", &format!("{v}:ro")], "cat /vol/in; echo x > /vol/in").exits(1).says("from outside").says("Read-only");
+    d.run(&["-v", &format!("{v}:ro")], "cat /vol/in; echo x > /vol/in")
+        .exits(1)
+        .says("from outside")
+        .says("Read-only");
     let file = format!("{}:/etc/one-file", dir.path().join("in").display());
     d.run(&["-v", &file], "cat /etc/one-file").ok().prints("from outside");
     // what changes outside while it runs is seen inside, and the other way
-    d.background(&["-v", &v], "while [ ! -e /vol/go ]; do sleep 0.05; done; cat /vol/go > /vol/answer; cat /vol/in; sleep 1000");
+    d.background(
+        &["-v", &v],
+        "while [ ! -e /vol/go ]; do sleep 0.05; done; cat /vol/go > /vol/answer; cat /vol/in; sleep 1000",
+    );
     fs::write(dir.path().join("in"), "changed outside\n").unwrap();
     fs::write(dir.path().join("go.new"), "go\n").unwrap();
     fs::rename(dir.path().join("go.new"), dir.path().join("go")).unwrap();
@@ -199,7 +227,9 @@ fn docker_background_exec_logs_top() {
     until("logs", || d.docker(&["logs", name]).out == "first line\n");
     d.docker(&["logs", name]).says("to err");
     d.docker(&["exec", name, "echo", "by exec"]).ok().prints("by exec");
-    d.docker(&["exec", "-e", "X=y", "-w", "/var", "-u", "1000", name, "bash", "-c", "echo $X; pwd; id -u"]).ok().prints("y\n/var\n1000");
+    d.docker(&["exec", "-e", "X=y", "-w", "/var", "-u", "1000", name, "bash", "-c", "echo $X; pwd; id -u"])
+        .ok()
+        .prints("y\n/var\n1000");
     d.docker(&["exec", name, "bash", "-c", "exit 23"]).exits(23);
     d.docker(&["exec", name, "/no/such"]).exits(127);
     run_with(&mut d.command(&["exec", "-i", name, "cat"]), b"piped", DEADLINE).ok().prints("piped");
@@ -215,7 +245,8 @@ fn docker_background_exec_logs_top() {
 #[test]
 fn docker_stop_and_kill() {
     let d = Docker::start();
-    let name = d.background(&[], "trap 'echo terminated; exit 5' TERM; echo ready; while true; do sleep 0.05; done");
+    let name =
+        d.background(&[], "trap 'echo terminated; exit 5' TERM; echo ready; while true; do sleep 0.05; done");
     until("ready", || d.docker(&["logs", name]).out == "ready\n");
     d.docker(&["stop", name]).ok();
     assert_eq!(d.inspect("{{.State.ExitCode}} {{.State.Status}}"), "5 exited");
@@ -237,7 +268,8 @@ fn docker_stop_and_kill() {
 fn docker_copies_diff_commit() {
     let d = Docker::start();
     let dir = tempfile::tempdir().unwrap();
-    let name = d.background(&[], "echo made > /root/made; rm /etc/issue; mkdir /srv/new; echo ready; sleep 1000");
+    let name =
+        d.background(&[], "echo made > /root/made; rm /etc/issue; mkdir /srv/new; echo ready; sleep 1000");
     until("ready", || d.docker(&["logs", name]).out == "ready\n");
     fs::write(dir.path().join("to"), "copied in\n").unwrap();
     let local = dir.path().join("to");
@@ -255,9 +287,18 @@ fn docker_copies_diff_commit() {
         assert!(diff.lines().any(|l| l == line), "{line} is not in\n{diff}");
     }
     d.docker(&["commit", name, "committed-test"]).ok();
-    d.docker(&["run", "--rm", "--runtime=runsc-rs", "--network=none", "committed-test", "bash", "-c", "cat /root/made /tmp/in; test -e /etc/issue || echo no issue"])
-        .ok()
-        .prints("made\ncopied again, longer\nno issue");
+    d.docker(&[
+        "run",
+        "--rm",
+        "--runtime=runsc-rs",
+        "--network=none",
+        "committed-test",
+        "bash",
+        "-c",
+        "cat /root/made /tmp/in; test -e /etc/issue || echo no issue",
+    ])
+    .ok()
+    .prints("made\ncopied again, longer\nno issue");
     d.remove_all();
     d.docker(&["rmi", "committed-test"]).ok();
     d.end();
@@ -266,7 +307,10 @@ fn docker_copies_diff_commit() {
 #[test]
 fn docker_stats_and_pause() {
     let d = Docker::start();
-    let name = d.background(&["-v", "/var/tmp:/host"], "n=0; while true; do n=$((n+1)); echo $n > /tmp/n; sleep 0.02; done");
+    let name = d.background(
+        &["-v", "/var/tmp:/host"],
+        "n=0; while true; do n=$((n+1)); echo $n > /tmp/n; sleep 0.02; done",
+    );
     let s = d.docker(&["stats", "--no-stream", "--format", "{{json .}}", name]).ok();
     let v: Value = serde_json::from_str(s.out.trim()).unwrap();
     assert_eq!(v["Name"], name);
@@ -287,8 +331,26 @@ fn docker_stats_and_pause() {
 fn docker_terminal() {
     let d = Docker::start();
     let mut c = Command::new("/usr/bin/python3");
-    c.arg("-c").arg(TYPIST).args(["docker", "-H", &d.host(), "run", "--rm", "-it", "--runtime=runsc-rs", "--network=none", IMAGE, "bash", "--norc"]);
-    run(&mut c).ok().says("tty is /dev/pts/0").says("33 99").says("job stopped").says("interrupted 130").says("status 9");
+    c.arg("-c").arg(TYPIST).args([
+        "docker",
+        "-H",
+        &d.host(),
+        "run",
+        "--rm",
+        "-it",
+        "--runtime=runsc-rs",
+        "--network=none",
+        IMAGE,
+        "bash",
+        "--norc",
+    ]);
+    run(&mut c)
+        .ok()
+        .says("tty is /dev/pts/0")
+        .says("33 99")
+        .says("job stopped")
+        .says("interrupted 130")
+        .says("status 9");
     let name = d.background(&["-t"], "tty; sleep 1000");
     until("a terminal in the log", || d.docker(&["logs", name]).out.contains("/dev/pts/0"));
     let mut c = Command::new("/usr/bin/python3");
@@ -336,7 +398,16 @@ fn docker_many_at_once() {
     let mut children: Vec<_> = (0..6)
         .map(|i| {
             let script = format!("echo {i}; exit {}", 10 + i);
-            let mut c = d.command(&["run", "--rm", "--runtime=runsc-rs", "--network=none", IMAGE, "bash", "-c", &script]);
+            let mut c = d.command(&[
+                "run",
+                "--rm",
+                "--runtime=runsc-rs",
+                "--network=none",
+                IMAGE,
+                "bash",
+                "-c",
+                &script,
+            ]);
             spawn(c.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
         })
         .collect();

@@ -17,7 +17,9 @@ fn main() {
         let reason = expected.remove(&case.name());
         trials.push(Trial::test(case.name(), move || match (guest::compare(&case), reason) {
             (Ok(()), None) => Ok(()),
-            (Ok(()), Some(_)) => Err(Failed::from("passes, but is listed as an expected failure: remove the line")),
+            (Ok(()), Some(_)) => {
+                Err(Failed::from("passes, but is listed as an expected failure: remove the line"))
+            }
             (Err(_), Some(_)) => Ok(()),
             (Err(what), None) => Err(Failed::from(what)),
         }));

@@ -100,11 +100,22 @@ fn hostname_and_mounts() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("f"), "from the host\n").unwrap();
     let source = dir.path().to_str().unwrap().to_owned();
-    run_changed(&["/bin/sh", "-c", "hostname; cat /vol/f; echo new > /vol/n; echo x > /ro/f; grep -c ' /tmp tmpfs' /proc/mounts"], move |s| {
-        let mounts = s["mounts"].as_array_mut().unwrap();
-        mounts.push(json!({"destination": "/vol", "type": "bind", "source": source, "options": ["rbind", "rw"]}));
-        mounts.push(json!({"destination": "/ro", "type": "bind", "source": source, "options": ["rbind", "ro"]}));
-    })
+    run_changed(
+        &[
+            "/bin/sh",
+            "-c",
+            "hostname; cat /vol/f; echo new > /vol/n; echo x > /ro/f; grep -c ' /tmp tmpfs' /proc/mounts",
+        ],
+        move |s| {
+            let mounts = s["mounts"].as_array_mut().unwrap();
+            mounts.push(
+                json!({"destination": "/vol", "type": "bind", "source": source, "options": ["rbind", "rw"]}),
+            );
+            mounts.push(
+                json!({"destination": "/ro", "type": "bind", "source": source, "options": ["rbind", "ro"]}),
+            );
+        },
+    )
     .ok()
     .says("guest\nfrom the host\n1")
     .says("Read-only file system");
@@ -113,10 +124,12 @@ fn hostname_and_mounts() {
 
 #[test]
 fn read_only_root() {
-    run_changed(&["/bin/sh", "-c", "echo x > /x; touch /tmp/ok && echo tmp"], |s| s["root"]["readonly"] = json!(true))
-        .ok()
-        .prints("tmp")
-        .says("Read-only file system");
+    run_changed(&["/bin/sh", "-c", "echo x > /x; touch /tmp/ok && echo tmp"], |s| {
+        s["root"]["readonly"] = json!(true)
+    })
+    .ok()
+    .prints("tmp")
+    .says("Read-only file system");
 }
 
 #[test]
@@ -141,10 +154,13 @@ fn limits() {
 
 #[test]
 fn masked_and_read_only_paths() {
-    run_changed(&["/bin/sh", "-c", "cat /proc/meminfo | wc -c; ls /var/lib | wc -l; echo x > /etc/passwd"], |s| {
-        s["linux"]["maskedPaths"] = json!(["/proc/meminfo", "/var", "/no/such"]);
-        s["linux"]["readonlyPaths"] = json!(["/etc"]);
-    })
+    run_changed(
+        &["/bin/sh", "-c", "cat /proc/meminfo | wc -c; ls /var/lib | wc -l; echo x > /etc/passwd"],
+        |s| {
+            s["linux"]["maskedPaths"] = json!(["/proc/meminfo", "/var", "/no/such"]);
+            s["linux"]["readonlyPaths"] = json!(["/etc"]);
+        },
+    )
     .says("0\n0")
     .says("Read-only");
 }
@@ -195,9 +211,21 @@ fn exec_in_a_container() {
     assert_ne!(c.exec(&["/no/such"]).code, 0);
     c.exec(&["/bin/sh", "-c", "cat /proc/1/comm; echo x > /tmp/shared"]).ok().prints("sleep");
     c.exec(&["/bin/cat", "/tmp/shared"]).ok().prints("x");
-    c.r.run(&["exec", "--cwd", "/var", "--env", "A=b", "--user", "1000:1001", &c.id, "/bin/sh", "-c", "pwd; echo $A; id -u; id -g"])
-        .ok()
-        .prints("/var\nb\n1000\n1001");
+    c.r.run(&[
+        "exec",
+        "--cwd",
+        "/var",
+        "--env",
+        "A=b",
+        "--user",
+        "1000:1001",
+        &c.id,
+        "/bin/sh",
+        "-c",
+        "pwd; echo $A; id -u; id -g",
+    ])
+    .ok()
+    .prints("/var\nb\n1000\n1001");
     let process = c.b.join("process.json");
     let mut p = c.b.spec["process"].clone();
     p["args"] = json!(["/bin/sh", "-c", "echo by file"]);
@@ -264,7 +292,8 @@ fn spec_is_usable() {
     let r = Runtime::new();
     let dir = tempfile::tempdir().unwrap();
     run::run(r.command(&["spec"]).current_dir(dir.path())).ok();
-    let v: Value = serde_json::from_str(&fs::read_to_string(dir.path().join("config.json")).unwrap()).unwrap();
+    let v: Value =
+        serde_json::from_str(&fs::read_to_string(dir.path().join("config.json")).unwrap()).unwrap();
     assert_eq!(v["process"]["args"], json!(["sh"]));
     assert_ne!(run::run(r.command(&["spec"]).current_dir(dir.path())).code, 0, "overwrote config.json");
     r.run(&["features"]).ok().says("ociVersionMin");
@@ -275,7 +304,14 @@ fn spec_is_usable() {
 fn terminal() {
     // `script` gives the runtime a terminal of its own.
     let (r, id) = (Runtime::new(), fresh_id("oci"));
-    let mut b = Bundle::new(&roots::busybox(), &["/bin/sh", "-c", "tty; test -t 0 && echo terminal; stty size; read x; echo got $x; sleep 1000; exit $?"]);
+    let mut b = Bundle::new(
+        &roots::busybox(),
+        &[
+            "/bin/sh",
+            "-c",
+            "tty; test -t 0 && echo terminal; stty size; read x; echo got $x; sleep 1000; exit $?",
+        ],
+    );
     b.spec["process"]["terminal"] = json!(true);
     b.write();
     let mut c = std::process::Command::new("/usr/bin/python3");
@@ -348,8 +384,17 @@ fn bad_configurations() {
     refused(changed(|s| s["process"]["cwd"] = json!("relative"))).exits(1);
     refused(changed(|s| s["root"]["path"] = json!("/no/such/root"))).exits(1);
     refused(changed(|s| s["mounts"][0]["type"] = json!("nonsensefs"))).exits(1);
-    refused(changed(|s| s["mounts"].as_array_mut().unwrap().push(json!({"destination": "/x", "type": "bind", "source": "/no/such", "options": ["bind"]})))).exits(1);
-    refused(changed(|s| s["process"]["rlimits"] = json!([{"type": "RLIMIT_NONSENSE", "soft": 1, "hard": 1}]))).exits(1);
+    refused(changed(|s| {
+        s["mounts"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"destination": "/x", "type": "bind", "source": "/no/such", "options": ["bind"]}))
+    }))
+    .exits(1);
+    refused(changed(|s| {
+        s["process"]["rlimits"] = json!([{"type": "RLIMIT_NONSENSE", "soft": 1, "hard": 1}])
+    }))
+    .exits(1);
     refused(changed(|s| s["linux"]["namespaces"] = json!([{"type": "nonsense"}]))).exits(1);
 }
 
@@ -398,7 +443,17 @@ fn bad_ids_and_commands() {
     if r.ours {
         assert_ne!(r.run(&["run", "--bundle", b.arg(), &"x".repeat(2000)]).code, 0);
     }
-    for args in [&["state", "none"][..], &["start", "none"], &["kill", "none", "9"], &["delete", "none"], &["exec", "none", "true"], &["ps", "none"], &["nonsense"], &["run"], &["--nonsense"]] {
+    for args in [
+        &["state", "none"][..],
+        &["start", "none"],
+        &["kill", "none", "9"],
+        &["delete", "none"],
+        &["exec", "none", "true"],
+        &["ps", "none"],
+        &["nonsense"],
+        &["run"],
+        &["--nonsense"],
+    ] {
         let o = r.run(args);
         assert!(o.code != 0 && !(o.err.trim().is_empty() && o.out.trim().is_empty()), "{args:?}: {o}");
     }

@@ -1,5 +1,6 @@
 //! Attributes of files: `stat(2)`, `chmod(2)`, `chown(2)`, `utimensat(2)`, `xattr(7)`, `statfs(2)`.
 
+use crate::rows;
 use crate::{
     arg::{DirFd, UserPath},
     at,
@@ -106,8 +107,11 @@ fn fstat(task: &Arc<Task>, fd: Fd, out: UserPtr<Stat>) -> SysResult<()> {
     Ok(out.write(&*task.mm()?, &shown(task, &attr))?)
 }
 
+/// Whether cached attributes will do: nothing is cached here that could be stale.
+const SYNC_TYPE: AtFlags = AtFlags::STATX_FORCE_SYNC.union(AtFlags::STATX_DONT_SYNC);
+
 const STAT_FLAGS: AtFlags =
-    AtFlags::SYMLINK_NOFOLLOW.union(AtFlags::EMPTY_PATH).union(AtFlags::NO_AUTOMOUNT).union(AtFlags::STATX_SYNC_TYPE);
+    AtFlags::SYMLINK_NOFOLLOW.union(AtFlags::EMPTY_PATH).union(AtFlags::NO_AUTOMOUNT).union(SYNC_TYPE);
 
 fn stat_flags(flags: u32) -> Result<AtFlags, Errno> {
     AtFlags::from_bits(flags).filter(|f| STAT_FLAGS.contains(*f)).ok_or(Errno::EINVAL)
@@ -118,14 +122,22 @@ fn newfstatat(task: &Arc<Task>, dir: DirFd, path: UserPath, out: UserPtr<Stat>, 
     Ok(out.write(&*task.mm()?, &shown(task, &attr))?)
 }
 
-fn statx(task: &Arc<Task>, dir: DirFd, path: UserPath, flags: u32, mask: u32, out: UserPtr<Statx>) -> SysResult<()> {
+fn statx(
+    task: &Arc<Task>,
+    dir: DirFd,
+    path: UserPath,
+    flags: u32,
+    mask: u32,
+    out: UserPtr<Statx>,
+) -> SysResult<()> {
     let flags = stat_flags(flags)?;
-    if mask & StatxMask::RESERVED.bits() != 0 || flags.contains(AtFlags::STATX_SYNC_TYPE) {
+    if mask & StatxMask::RESERVED.bits() != 0 || flags.contains(SYNC_TYPE) {
         return Err(Errno::EINVAL.into());
     }
     let path = at::resolve(task, dir, path, flags)?;
     let a = ops::getattr(&path)?;
-    let stamp = |t: Timespec| StatxTimestamp { tv_sec: t.tv_sec, tv_nsec: t.tv_nsec as u32, ..Default::default() };
+    let stamp =
+        |t: Timespec| StatxTimestamp { tv_sec: t.tv_sec, tv_nsec: t.tv_nsec as u32, ..Default::default() };
     let ns = task.cred().user_ns.clone();
     let mut filled = StatxMask::BASIC_STATS | StatxMask::MNT_ID;
     filled.set(StatxMask::BTIME, a.btime.is_some());
@@ -133,7 +145,11 @@ fn statx(task: &Arc<Task>, dir: DirFd, path: UserPath, flags: u32, mask: u32, ou
     if Arc::ptr_eq(path.dentry(), &path.mount().root) {
         attributes |= StatxAttr::MOUNT_ROOT.bits();
     }
-    let known = StatxAttr::IMMUTABLE | StatxAttr::APPEND | StatxAttr::NODUMP | StatxAttr::MOUNT_ROOT | StatxAttr::AUTOMOUNT;
+    let known = StatxAttr::IMMUTABLE
+        | StatxAttr::APPEND
+        | StatxAttr::NODUMP
+        | StatxAttr::MOUNT_ROOT
+        | StatxAttr::AUTOMOUNT;
     let value = Statx {
         stx_mask: filled.bits(),
         stx_blksize: a.blksize as u32,
@@ -235,7 +251,14 @@ fn fchown(task: &Arc<Task>, fd: Fd, uid: u32, gid: u32) -> SysResult<()> {
     Ok(change_owner(task, file.path(), uid, gid)?)
 }
 
-fn fchownat(task: &Arc<Task>, dir: DirFd, path: UserPath, uid: u32, gid: u32, flags: AtFlags) -> SysResult<()> {
+fn fchownat(
+    task: &Arc<Task>,
+    dir: DirFd,
+    path: UserPath,
+    uid: u32,
+    gid: u32,
+    flags: AtFlags,
+) -> SysResult<()> {
     let path = at::resolve(task, dir, path, path_flags(flags)?)?;
     Ok(change_owner(task, &path, uid, gid)?)
 }
@@ -299,7 +322,13 @@ fn futimesat(task: &Arc<Task>, dir: DirFd, path: UserPath, times: UserPtr<[Timev
     Ok(ops::set_times(&task.cred(), &path, times)?)
 }
 
-fn utimensat(task: &Arc<Task>, dir: DirFd, path: UserPath, times: UserPtr<[Timespec; 2]>, flags: u32) -> SysResult<()> {
+fn utimensat(
+    task: &Arc<Task>,
+    dir: DirFd,
+    path: UserPath,
+    times: UserPtr<[Timespec; 2]>,
+    flags: u32,
+) -> SysResult<()> {
     let times = match times.non_null() {
         None => ops::Times::NOW,
         Some(times) => {
@@ -334,7 +363,14 @@ fn xattr_name(task: &Task, name: UserAddr) -> Result<Vec<u8>, Errno> {
     }
 }
 
-fn set(task: &Task, path: &Path, name: UserAddr, value: UserAddr, size: usize, flags: u32) -> Result<(), Errno> {
+fn set(
+    task: &Task,
+    path: &Path,
+    name: UserAddr,
+    value: UserAddr,
+    size: usize,
+    flags: u32,
+) -> Result<(), Errno> {
     let name = xattr_name(task, name)?;
     if size > XATTR_SIZE_MAX {
         return Err(Errno::E2BIG);
@@ -360,15 +396,36 @@ fn get(task: &Task, path: &Path, name: UserAddr, buffer: UserAddr, size: usize) 
     give(task, &value, buffer, size)
 }
 
-fn setxattr(task: &Arc<Task>, p: UserPath, name: UserAddr, value: UserAddr, size: usize, flags: u32) -> SysResult<()> {
+fn setxattr(
+    task: &Arc<Task>,
+    p: UserPath,
+    name: UserAddr,
+    value: UserAddr,
+    size: usize,
+    flags: u32,
+) -> SysResult<()> {
     Ok(set(task, &follow(task, p)?, name, value, size, flags)?)
 }
 
-fn lsetxattr(task: &Arc<Task>, p: UserPath, name: UserAddr, value: UserAddr, size: usize, flags: u32) -> SysResult<()> {
+fn lsetxattr(
+    task: &Arc<Task>,
+    p: UserPath,
+    name: UserAddr,
+    value: UserAddr,
+    size: usize,
+    flags: u32,
+) -> SysResult<()> {
     Ok(set(task, &no_follow(task, p)?, name, value, size, flags)?)
 }
 
-fn fsetxattr(task: &Arc<Task>, fd: Fd, name: UserAddr, value: UserAddr, size: usize, flags: u32) -> SysResult<()> {
+fn fsetxattr(
+    task: &Arc<Task>,
+    fd: Fd,
+    name: UserAddr,
+    value: UserAddr,
+    size: usize,
+    flags: u32,
+) -> SysResult<()> {
     Ok(set(task, &open_path(task, fd)?, name, value, size, flags)?)
 }
 
@@ -378,11 +435,23 @@ fn open_path(task: &Task, fd: Fd) -> Result<Path, Errno> {
     if file.is_path_only() { Err(Errno::EBADF) } else { Ok(file.path().clone()) }
 }
 
-fn getxattr(task: &Arc<Task>, path: UserPath, name: UserAddr, buffer: UserAddr, size: usize) -> SysResult<usize> {
+fn getxattr(
+    task: &Arc<Task>,
+    path: UserPath,
+    name: UserAddr,
+    buffer: UserAddr,
+    size: usize,
+) -> SysResult<usize> {
     Ok(get(task, &follow(task, path)?, name, buffer, size)?)
 }
 
-fn lgetxattr(task: &Arc<Task>, path: UserPath, name: UserAddr, buffer: UserAddr, size: usize) -> SysResult<usize> {
+fn lgetxattr(
+    task: &Arc<Task>,
+    path: UserPath,
+    name: UserAddr,
+    buffer: UserAddr,
+    size: usize,
+) -> SysResult<usize> {
     Ok(get(task, &no_follow(task, path)?, name, buffer, size)?)
 }
 

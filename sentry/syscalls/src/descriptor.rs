@@ -1,5 +1,6 @@
 //! Descriptors: `dup(2)`, `fcntl(2)`, `ioctl(2)`, `flock(2)`.
 
+use crate::rows;
 use crate::{open::install, row::Row};
 use abi::{
     Errno, OpenFlags, Signal,
@@ -92,7 +93,11 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
             0
         }
         F_SETOWN => {
-            let (kind, id) = if number < 0 { (F_OWNER_PGRP, number.checked_neg().ok_or(Errno::EINVAL)?) } else { (F_OWNER_PID, number) };
+            let (kind, id) = if number < 0 {
+                (F_OWNER_PGRP, number.checked_neg().ok_or(Errno::EINVAL)?)
+            } else {
+                (F_OWNER_PID, number)
+            };
             set_owner(task, &file, kind, id)?;
             0
         }
@@ -124,12 +129,6 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
             pipe.set_size(size, task.cred().has_cap(Cap::SYS_RESOURCE))? as u64
         }
         F_GETPIPE_SZ => fs::pipe::of(&file).ok_or(Errno::EBADF)?.size() as u64,
-        F_ADD_SEALS => {
-            let seals = SealFlags::from_bits(arg as u32).ok_or(Errno::EINVAL)?;
-            fs::memfd::add_seals(&file, seals)?;
-            0
-        }
-        F_GET_SEALS => u64::from(fs::memfd::seals(&file)?.bits()),
         F_DUPFD_QUERY => u64::from(task.file(Fd(number)).is_ok_and(|other| Arc::ptr_eq(&other, &file))),
         _ => return Err(Errno::EINVAL.into()),
     })
@@ -189,7 +188,13 @@ fn get_lock(task: &Task, file: &Arc<File>, arg: UserPtr<Flock>, ofd: bool) -> Re
     Ok(0)
 }
 
-async fn set_lock(task: &Arc<Task>, file: &Arc<File>, arg: UserPtr<Flock>, ofd: bool, wait: bool) -> SysResult<u64> {
+async fn set_lock(
+    task: &Arc<Task>,
+    file: &Arc<File>,
+    arg: UserPtr<Flock>,
+    ofd: bool,
+    wait: bool,
+) -> SysResult<u64> {
     let flock = arg.read(&*task.mm()?)?;
     let request = record::Request::new(file, &flock, ofd, lock_owner(task), own_pid(task))?;
     request.check_mode(file)?;

@@ -1,6 +1,7 @@
 //! Reading and writing: `read(2)`, `write(2)` and their variants, `lseek(2)`, `splice(2)`, `sendfile(2)`.
 
 use crate::row::Row;
+use crate::rows;
 use abi::{
     Errno, Iovec, SigInfo, Signal,
     fcntl::{RwFlags, SyncFileRangeFlags, Whence},
@@ -47,7 +48,8 @@ pub fn vectors(task: &Task, iov: UserPtr<Iovec>, count: usize) -> Result<Vec<(Us
     let mut left = MAX_RW;
     let mut vectors = Vec::with_capacity(count);
     for v in iov.read_array(&*task.mm()?, count)? {
-        let len = usize::try_from(v.iov_len).ok().filter(|l| isize::try_from(*l).is_ok()).ok_or(Errno::EINVAL)?;
+        let len =
+            usize::try_from(v.iov_len).ok().filter(|l| isize::try_from(*l).is_ok()).ok_or(Errno::EINVAL)?;
         let len = len.min(left);
         left -= len;
         vectors.push((UserAddr(v.iov_base), len));
@@ -134,9 +136,13 @@ async fn write_from(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: H
         skip(&mut src, vecs, &mm, done, room.min(total));
         let wanted = src.remaining();
         let n = match how.at {
-            Some(_) if how.flags.contains(RwFlags::APPEND) => file.ops().append(&file, &mut src).map(|(_, n)| n)?,
+            Some(_) if how.flags.contains(RwFlags::APPEND) => {
+                file.ops().append(&file, &mut src).map(|(_, n)| n)?
+            }
             Some(at) => file.ops().write_at(&file, at + done as u64, &mut src)?,
-            None if how.flags.contains(RwFlags::APPEND) => file.ops().append(&file, &mut src).map(|(_, n)| n)?,
+            None if how.flags.contains(RwFlags::APPEND) => {
+                file.ops().append(&file, &mut src).map(|(_, n)| n)?
+            }
             None => file.ops().write(&file, &mut src)?,
         };
         done += n;
@@ -160,7 +166,13 @@ async fn write_from(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: H
 }
 
 /// Leaves out what was written before.
-fn skip<'a>(src: &mut IoSrc<'a>, vecs: &[(UserAddr, usize)], mm: &'a Arc<mm::AddressSpace>, done: usize, total: usize) {
+fn skip<'a>(
+    src: &mut IoSrc<'a>,
+    vecs: &[(UserAddr, usize)],
+    mm: &'a Arc<mm::AddressSpace>,
+    done: usize,
+    total: usize,
+) {
     if done == 0 {
         return;
     }
@@ -186,7 +198,11 @@ fn sync_if_asked(file: &Arc<File>, flags: RwFlags) -> Result<(), Errno> {
 /// How many of `total` bytes `RLIMIT_FSIZE` lets a write put: `EFBIG` and `SIGXFSZ` if none.
 fn file_size_room(task: &Arc<Task>, file: &Arc<File>, at: Option<u64>, total: usize) -> Result<usize, Errno> {
     let limit = task.group.limits.lock().soft(Resource::Fsize).min(i64::MAX as u64);
-    if limit >= i64::MAX as u64 || !file.ops().seekable() || file.inode().file_type() != abi::FileType::Regular || total == 0 {
+    if limit >= i64::MAX as u64
+        || !file.ops().seekable()
+        || file.inode().file_type() != abi::FileType::Regular
+        || total == 0
+    {
         return Ok(total);
     }
     let appends = file.flags().contains(abi::OpenFlags::APPEND);
@@ -235,12 +251,26 @@ async fn writev(task: &Arc<Task>, fd: Fd, iov: UserPtr<Iovec>, count: usize) -> 
     write_from(task, fd, &vectors(task, iov, count)?, How::default()).await
 }
 
-async fn preadv(task: &Arc<Task>, fd: Fd, iov: UserPtr<Iovec>, count: usize, low: u64, _high: u64) -> SysResult<usize> {
+async fn preadv(
+    task: &Arc<Task>,
+    fd: Fd,
+    iov: UserPtr<Iovec>,
+    count: usize,
+    low: u64,
+    _high: u64,
+) -> SysResult<usize> {
     let how = How { at: position(low as i64)?, ..How::default() };
     read_into(task, fd, &vectors(task, iov, count)?, how).await
 }
 
-async fn pwritev(task: &Arc<Task>, fd: Fd, iov: UserPtr<Iovec>, count: usize, low: u64, _high: u64) -> SysResult<usize> {
+async fn pwritev(
+    task: &Arc<Task>,
+    fd: Fd,
+    iov: UserPtr<Iovec>,
+    count: usize,
+    low: u64,
+    _high: u64,
+) -> SysResult<usize> {
     let how = How { at: position(low as i64)?, ..How::default() };
     write_from(task, fd, &vectors(task, iov, count)?, how).await
 }

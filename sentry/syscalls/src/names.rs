@@ -1,5 +1,6 @@
 //! Names: `mkdir(2)`, `link(2)`, `rename(2)`, `unlink(2)`, `getdents64(2)`, `chdir(2)`.
 
+use crate::rows;
 use crate::{
     arg::{DirFd, UserPath},
     at,
@@ -238,11 +239,7 @@ fn chroot(task: &Arc<Task>, path: UserPath) -> SysResult<()> {
 
 fn getcwd(task: &Arc<Task>, buffer: UserAddr, size: usize) -> SysResult<usize> {
     let fs = task.fs();
-    let cwd = fs.cwd();
-    if cwd.dentry().is_unlinked() {
-        return Err(Errno::ENOENT.into());
-    }
-    let mut text = vfs::d_path(&cwd, &fs.root());
+    let mut text = vfs::dpath::getcwd(&fs.cwd(), &fs.root())?;
     text.push(0);
     if text.len() > size {
         return Err(Errno::ERANGE.into());
@@ -254,4 +251,3 @@ fn getcwd(task: &Arc<Task>, buffer: UserAddr, size: usize) -> SysResult<usize> {
 fn umask(task: &Arc<Task>, mask: u32) -> SysResult<u32> {
     Ok(task.fs().set_umask(mask))
 }
-

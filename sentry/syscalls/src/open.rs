@@ -1,5 +1,6 @@
 //! Opening and closing: `open(2)`, `openat2(2)`, `close(2)`, `pipe(2)`, `memfd_create(2)`.
 
+use crate::rows;
 use crate::{
     arg::{DirFd, UserPath},
     at,
@@ -10,11 +11,14 @@ use abi::{
     fcntl::{CloseRangeFlags, OpenHow as UserOpenHow, ResolveFlags},
     process::Resource,
 };
-use kernel::{SysResult, Task, task::Wait};
+use kernel::{SysError, SysResult, Task, task::Wait};
 use ksync::Ready;
-use mem::{UserAddr, UserMemoryExt, UserPtr};
+use mem::{UserMemoryExt, UserPtr};
 use std::sync::Arc;
-use vfs::{Fd, File, ops::OpenHow};
+use vfs::{
+    Fd, File,
+    ops::{OpenHow, Opened, Opening},
+};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
@@ -26,7 +30,6 @@ pub const ROWS: &[Row] = rows! {
     now CLOSE_RANGE = close_range as (u32, u32, u32);
     now PIPE = pipe as (UserPtr<[i32; 2]>);
     now PIPE2 = pipe2 as (UserPtr<[i32; 2]>, OpenFlags);
-    now MEMFD_CREATE = memfd_create as (UserAddr, u32);
 };
 
 /// Gives `file` the lowest free descriptor.
@@ -47,7 +50,13 @@ async fn openat(task: &Arc<Task>, dir: DirFd, path: UserPath, flags: OpenFlags, 
     open_with(task, dir, path, OpenHow::open(flags.bits(), mode)).await
 }
 
-async fn openat2(task: &Arc<Task>, dir: DirFd, path: UserPath, how: UserPtr<UserOpenHow>, size: usize) -> SysResult<Fd> {
+async fn openat2(
+    task: &Arc<Task>,
+    dir: DirFd,
+    path: UserPath,
+    how: UserPtr<UserOpenHow>,
+    size: usize,
+) -> SysResult<Fd> {
     let known = size_of::<UserOpenHow>();
     if size < known {
         return Err(Errno::EINVAL.into());
@@ -67,11 +76,17 @@ async fn openat2(task: &Arc<Task>, dir: DirFd, path: UserPath, how: UserPtr<User
 
 async fn open_with(task: &Arc<Task>, dir: DirFd, path: UserPath, how: OpenHow) -> SysResult<Fd> {
     let (ctx, name) = at::read(task, dir, path)?;
-    let file = match vfs::ops::open(&ctx, &name, &how) {
-        Err(Errno::EAGAIN) if !how.flags.contains(OpenFlags::NONBLOCK) && !how.resolve.contains(ResolveFlags::CACHED) => {
-            wait_for_fifo(task, &ctx, &name, &how).await?
+    let begun = match vfs::ops::open::begin(&ctx, &name, &how) {
+        Err(Errno::EAGAIN)
+            if !how.flags.contains(OpenFlags::NONBLOCK) && !how.resolve.contains(ResolveFlags::CACHED) =>
+        {
+            wait_for_lease(task, &ctx, &name, &how).await?
         }
-        other => other?,
+        begun => begun?,
+    };
+    let file = match begun {
+        Opened::File(file) => file,
+        Opened::Fifo(opening) => open_fifo(task, opening).await?,
     };
     if !how.flags.contains(OpenFlags::NOCTTY) {
         adopt_terminal(task, &file);
@@ -79,27 +94,32 @@ async fn open_with(task: &Arc<Task>, dir: DirFd, path: UserPath, how: OpenHow) -
     Ok(install(task, file, how.flags.contains(OpenFlags::CLOEXEC))?)
 }
 
-/// Opens a FIFO whose other end nobody has open yet, or a file whose lease is being broken.
-async fn wait_for_fifo(task: &Arc<Task>, ctx: &vfs::WalkContext, name: &[u8], how: &OpenHow) -> SysResult<Arc<File>> {
-    let follow = if how.flags.contains(OpenFlags::NOFOLLOW) { vfs::Lookup::empty() } else { vfs::Lookup::FOLLOW };
+/// Opens a FIFO, once its other end is open.
+async fn open_fifo(task: &Arc<Task>, opening: Opening) -> SysResult<Arc<File>> {
+    let end = fs::fifo::FifoOpen::begin(opening.path().inode().common(), opening.flags())?;
+    let ready = || if end.is_ready() { Ok(()) } else { Err(Errno::EAGAIN) };
+    task.block_on(Wait::on(end.wait_queue(), Ready::all()), ready).await?;
+    Ok(opening.finish(end.finish()))
+}
+
+/// Opens a file once whoever has a lease on it has given it up, or has had the time to.
+async fn wait_for_lease(
+    task: &Arc<Task>,
+    ctx: &vfs::WalkContext,
+    name: &[u8],
+    how: &OpenHow,
+) -> SysResult<Opened> {
+    let follow =
+        if how.flags.contains(OpenFlags::NOFOLLOW) { vfs::Lookup::empty() } else { vfs::Lookup::FOLLOW };
     let path = ctx.resolve_with(name, follow, how.resolve)?;
     let how = OpenHow { flags: how.flags - OpenFlags::CREAT - OpenFlags::EXCL, ..*how };
     let inode = path.inode();
-    if path.file_type() != FileType::Fifo {
-        let deadline = vfs::locks::lease::breaking_until(&*inode);
-        let queue = vfs::locks::wait_queue(&*inode);
-        let wait = Wait::on(queue, Ready::OTHER).deadline(deadline);
-        let opened = task.block_on(wait, || vfs::ops::reopen(ctx, path.clone(), &how)).await;
-        return match opened {
-            Err(kernel::SysError::Errno(Errno::ETIMEDOUT)) => Ok(vfs::ops::reopen(ctx, path.clone(), &how)?),
-            other => other,
-        };
+    let deadline = vfs::locks::lease::breaking_until(&*inode);
+    let wait = Wait::on(vfs::locks::wait_queue(&*inode), Ready::OTHER).deadline(deadline);
+    match task.block_on(wait, || vfs::ops::reopen(ctx, path.clone(), &how)).await {
+        Err(SysError::Errno(Errno::ETIMEDOUT)) => Ok(vfs::ops::reopen(ctx, path.clone(), &how)?),
+        other => other,
     }
-    vfs::ops::fifo_permission(ctx, &path, &how)?;
-    let opening = fs::fifo::FifoOpen::begin(inode.common(), how.flags)?;
-    let ready = || if opening.is_ready() { Ok(()) } else { Err(Errno::EAGAIN) };
-    task.block_on(Wait::on(opening.wait_queue(), Ready::OTHER | Ready::IN | Ready::OUT), ready).await?;
-    Ok(File::new(path, how.flags, ctx.cred.clone(), opening.finish()))
 }
 
 /// A session leader without a terminal gets the one that it opens.
@@ -170,15 +190,4 @@ fn pipe2(task: &Arc<Task>, fds: UserPtr<[i32; 2]>, flags: OpenFlags) -> SysResul
         return Err(e.into());
     }
     Ok(())
-}
-
-fn memfd_create(task: &Arc<Task>, name: UserAddr, flags: u32) -> SysResult<Fd> {
-    // The name is limited so that "memfd:" and it fit into a component.
-    let name = match task.mm()?.read_cstr(name, 250) {
-        Err(Errno::ENAMETOOLONG) => return Err(Errno::EINVAL.into()),
-        name => name?,
-    };
-    let flags = abi::mman::MemfdFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    let file = fs::memfd::create(&task.kernel.vfs, &task.kernel.memory, &name, flags, &task.cred())?;
-    Ok(install(task, file, flags.contains(abi::mman::MemfdFlags::CLOEXEC))?)
 }

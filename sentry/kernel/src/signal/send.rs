@@ -124,6 +124,25 @@ impl ThreadGroup {
     }
 }
 
+/// Tells the owner of a file (`F_SETOWN`) that something happened: `SIGIO`, or what `F_SETSIG` chose, with details then.
+pub fn signal_owner(file: &vfs::File, fd: i32) {
+    let owner = *file.owner.lock();
+    let (Some(kernel), true) = (crate::kernel::the_kernel(), owner.id > 0) else { return };
+    let signal = Signal::new(owner.signal).unwrap_or(Signal::SIGIO);
+    let info = match owner.signal {
+        0 => SigInfo::kernel(signal),
+        _ => SigInfo::poll(signal, abi::signal::POLL_MSG, 0, fd),
+    };
+    let id = owner.id as u32;
+    let _ = match owner.kind {
+        abi::fcntl::F_OWNER_PGRP => kernel.signal_process_group(id, info),
+        abi::fcntl::F_OWNER_TID => {
+            kernel.tree.lock().task(id).ok_or(Errno::ESRCH).and_then(|t| t.send_signal(info))
+        }
+        _ => kernel.tree.lock().group(id).cloned().ok_or(Errno::ESRCH).and_then(|g| g.send_signal(info)),
+    };
+}
+
 fn core_dumping(signal: Signal) -> bool {
     signal.default_action() == DefaultAction::Core
 }

@@ -176,7 +176,9 @@ impl Task {
         let old = self.cred();
         let attr = file.inode().attr()?;
         let mut new = (*old).clone();
-        let honoured = self.kernel.allow_suid && !file.path().mount().is_nosuid() && !old.no_new_privs;
+        let honoured = self.kernel.allow_suid
+            && !file.path().mount().flags().contains(abi::process::MountFlags::NOSUID)
+            && !old.no_new_privs;
         let mapped = old.user_ns.uid_inside(attr.uid).is_some() && old.user_ns.gid_inside(attr.gid).is_some();
         if honoured && mapped {
             if attr.mode & 0o4000 != 0 {
@@ -233,6 +235,6 @@ impl Task {
 
     /// Opens a program or an interpreter by name.
     pub fn open_executable(&self, path: &[u8]) -> Result<Arc<File>, Errno> {
-        vfs::ops::open_exec(&self.walk_context(), path, vfs::Lookup::FOLLOW)
+        vfs::ops::open::open_exec(&self.walk_context(), path, vfs::Lookup::FOLLOW)
     }
 }

@@ -74,7 +74,7 @@ impl Task {
     /// What `close(2)` does with a file whose descriptor is gone. An error of the last write-back.
     pub fn close_file(&self, file: Arc<vfs::File>) -> Option<abi::Errno> {
         let result = file.ops().flush(&file).err();
-        vfs::locks::descriptor_closed(&file, u64::from(self.group.tgid()));
+        vfs::locks::descriptor_closed(&file.inode(), u64::from(self.group.tgid()));
         result
     }
 

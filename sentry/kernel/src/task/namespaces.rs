@@ -67,7 +67,7 @@ impl Task {
             let state = self.state.lock();
             (state.ns.clone(), state.fs.clone(), state.cred.user_ns.clone())
         };
-        let (mount, copies) = self.kernel.vfs.copy_namespace(&old.mount, user_ns)?;
+        let (mount, copies) = old.mount.copy(user_ns)?;
         fs.translate(&copies);
         self.state.lock().ns = Arc::new(Namespaces { mount, ..(*old).clone() });
         Ok(())

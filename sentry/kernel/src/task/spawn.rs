@@ -53,7 +53,8 @@ impl Kernel {
             stack: limits.soft(Resource::Stack),
             memlock,
         };
-        let comm = program.path.rsplit(|b| *b == b'/').next().unwrap_or_default().iter().copied().take(15).collect();
+        let comm =
+            program.path.rsplit(|b| *b == b'/').next().unwrap_or_default().iter().copied().take(15).collect();
         let context = vfs::WalkContext {
             vfs: self.vfs.clone(),
             root: fs.root(),
@@ -61,7 +62,7 @@ impl Kernel {
             cred: cred.clone(),
             umask: fs.umask(),
         };
-        let open = |path: &[u8]| vfs::ops::open_exec(&context, path, vfs::Lookup::FOLLOW);
+        let open = |path: &[u8]| vfs::ops::open::open_exec(&context, path, vfs::Lookup::FOLLOW);
         let image = loader::load(self, program, mm_limits, &cred, false, &open)?;
         let pid = Pid::allocate(&pid_ns, &[])?;
         let mut signals = GroupSignals::new(SigHand::new());

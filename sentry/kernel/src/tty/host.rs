@@ -5,7 +5,10 @@
 
 use super::{Far, Tty, pty};
 use abi::{Errno, Winsize};
-use ksync::{Listener, Ready, WaitQueue, exec::{HostWatch, Reactor}};
+use ksync::{
+    Listener, Ready, WaitQueue,
+    exec::{HostWatch, Reactor},
+};
 use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Weak},
@@ -69,7 +72,7 @@ impl HostTerminal {
     /// Takes over the host's window size (`SIGWINCH` came).
     pub fn update_winsize(&self) {
         if let Ok(size) = host::tty::window_size(self.fd.as_fd()) {
-            self.tty.set_winsize(Winsize { ws_row: size.rows, ws_col: size.cols, ..Winsize::default() });
+            self.tty.set_winsize(Winsize { ws_row: size.ws_row, ws_col: size.ws_col, ..Winsize::default() });
         }
     }
 

@@ -19,12 +19,20 @@ pub(crate) enum End {
 }
 
 impl Tty {
-    pub(crate) fn ioctl(self: &Arc<Self>, end: End, mem: &dyn UserMemory, cmd: u32, arg: u64) -> Result<u64, Errno> {
+    pub(crate) fn ioctl(
+        self: &Arc<Self>,
+        end: End,
+        mem: &dyn UserMemory,
+        cmd: u32,
+        arg: u64,
+    ) -> Result<u64, Errno> {
         match cmd {
             TCGETS => UserPtr::from(arg).write(mem, &self.state.lock().termios.clone())?,
             TCGETS2 => UserPtr::from(arg).write(mem, &with_speed(&self.termios()))?,
             TCGETA => UserPtr::from(arg).write(mem, &short(&self.termios()))?,
-            TCSETS | TCSETSW | TCSETSF => self.change(end, UserPtr::<Termios>::from(arg).read(mem)?, cmd == TCSETSF)?,
+            TCSETS | TCSETSW | TCSETSF => {
+                self.change(end, UserPtr::<Termios>::from(arg).read(mem)?, cmd == TCSETSF)?
+            }
             TCSETS2 | TCSETSW2 | TCSETSF2 => {
                 let t: Termios2 = UserPtr::from(arg).read(mem)?;
                 let t = Termios {
@@ -106,14 +114,18 @@ impl Tty {
                 let lock: i32 = UserPtr::from(arg).read(mem)?;
                 self.state.lock().locked = lock != 0;
             }
-            (End::Master, TIOCGPTLCK) => UserPtr::from(arg).write(mem, &i32::from(self.state.lock().locked))?,
+            (End::Master, TIOCGPTLCK) => {
+                UserPtr::from(arg).write(mem, &i32::from(self.state.lock().locked))?
+            }
             (End::Master, TIOCPKT) => {
                 let on: i32 = UserPtr::from(arg).read(mem)?;
                 let mut state = self.state.lock();
                 state.packet_mode = on != 0;
                 state.packet = 0;
             }
-            (End::Master, TIOCGPKT) => UserPtr::from(arg).write(mem, &i32::from(self.state.lock().packet_mode))?,
+            (End::Master, TIOCGPKT) => {
+                UserPtr::from(arg).write(mem, &i32::from(self.state.lock().packet_mode))?
+            }
             (End::Master, TIOCSIG) => {
                 let signal = i32::try_from(arg).ok().and_then(Signal::new).ok_or(Errno::EINVAL)?;
                 if !matches!(signal, Signal::SIGINT | Signal::SIGQUIT | Signal::SIGTSTP) {

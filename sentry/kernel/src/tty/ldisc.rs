@@ -4,8 +4,8 @@ use super::{BUFFER, Effects, INPUT_MAX, State};
 use abi::{
     Signal,
     tty::{
-        InputFlags, LocalFlags, OutputFlags, VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL, VLNEXT, VQUIT, VREPRINT, VSTART, VSTOP,
-        VSUSP, VWERASE,
+        InputFlags, LocalFlags, OutputFlags, VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL, VLNEXT, VQUIT,
+        VREPRINT, VSTART, VSTOP, VSUSP, VWERASE,
     },
 };
 
@@ -86,7 +86,9 @@ impl State {
             return self.erase(text.len() - start);
         }
         if self.is(byte, VKILL) {
-            if self.local(LocalFlags::ECHOK) && !(self.local(LocalFlags::ECHOKE) && self.local(LocalFlags::ECHOE)) {
+            if self.local(LocalFlags::ECHOK)
+                && !(self.local(LocalFlags::ECHOKE) && self.local(LocalFlags::ECHOE))
+            {
                 self.editing.clear();
                 self.echo(byte);
                 return self.echo_plain(b'\n');
@@ -133,7 +135,9 @@ impl State {
         } else {
             self.input.push_back(byte);
         }
-        if byte == b'\n' && (self.local(LocalFlags::ECHO) || self.local(LocalFlags::ECHONL) && self.canonical()) {
+        if byte == b'\n'
+            && (self.local(LocalFlags::ECHO) || self.local(LocalFlags::ECHONL) && self.canonical())
+        {
             self.echo_plain(b'\n');
         } else {
             self.echo(byte);

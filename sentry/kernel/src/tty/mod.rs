@@ -11,13 +11,19 @@ pub mod jobs;
 mod ldisc;
 pub mod pty;
 
-use abi::{Errno, Signal, Termios, Winsize, tty::{InputFlags, LocalFlags, VMIN, VTIME}};
+use abi::{
+    Errno, Signal, Termios, Winsize,
+    tty::{InputFlags, LocalFlags, VMIN, VTIME},
+};
 use ksync::{Mutex, Ready, WaitQueue, rank};
 use mem::{IoDst, IoSrc};
 use std::{
     collections::VecDeque,
     os::fd::OwnedFd,
-    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Bytes that either direction of a terminal holds.

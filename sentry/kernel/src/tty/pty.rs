@@ -100,7 +100,11 @@ impl FileOps for Master {
             return dst.put(&[packet]);
         }
         if state.output.is_empty() || state.stopped {
-            return Err(if state.slaves == 0 && state.was_open && !state.stopped { Errno::EIO } else { Errno::EAGAIN });
+            return Err(if state.slaves == 0 && state.was_open && !state.stopped {
+                Errno::EIO
+            } else {
+                Errno::EAGAIN
+            });
         }
         let packet = usize::from(state.packet_mode);
         let n = state.output.len().min(dst.remaining().saturating_sub(packet)).min(4096);
