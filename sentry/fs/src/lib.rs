@@ -8,4 +8,5 @@ pub mod eventfd;
 pub mod fifo;
 pub mod pipe;
 pub mod signalfd;
+pub mod splice;
 pub mod timerfd;
