@@ -1,15 +1,121 @@
 // copy_file_range(2), sendfile(2), splice(2), tee(2), vmsplice(2), fallocate(2).
 #include "guest.h"
 TEST(copy_range) {
-  put("a", "0123456789"); int a = OK(open("a", O_RDONLY)), b = OK(open("b", O_CREAT | O_RDWR, 0600)); EQ(copy_file_range(a, 0, b, 0, 4, 0), 4); STREQ(get("b"), "0123"); EQ(lseek(a, 0, SEEK_CUR), 4); off_t i = 8, o = 6; EQ(copy_file_range(a, &i, b, &o, 100, 0), 2); EQ(i, 10); EQ(o, 8); EQ(lseek(a, 0, SEEK_CUR), 4); EQ(copy_file_range(a, &i, b, 0, 5, 0), 0);
-  ERR(EINVAL, copy_file_range(a, 0, b, 0, 1, 1)); ERR(EBADF, copy_file_range(b, 0, a, 0, 1, 0)); int ap = OK(open("b", O_WRONLY | O_APPEND)); ERR(EBADF, copy_file_range(a, 0, ap, 0, 1, 0)); int d = OK(open(".", O_RDONLY)); ERR(EISDIR, copy_file_range(d, 0, b, 0, 1, 0)); int p[2]; MUST(pipe(p)); ERR(EINVAL, copy_file_range(a, 0, p[1], 0, 1, 0)); int rw = OK(open("a", O_RDWR)); i = 0; o = 2; ERR(EINVAL, copy_file_range(rw, &i, rw, &o, 4, 0)); o = 10; EQ(copy_file_range(rw, &i, rw, &o, 10, 0), 10); STREQ(get("a"), "01234567890123456789");
+  put("a", "0123456789");
+  int a = OK(open("a", O_RDONLY)), b = OK(open("b", O_CREAT | O_RDWR, 0600));
+  EQ(copy_file_range(a, 0, b, 0, 4, 0), 4);
+  STREQ(get("b"), "0123");
+  EQ(lseek(a, 0, SEEK_CUR), 4);
+  off_t i = 8, o = 6;
+  EQ(copy_file_range(a, &i, b, &o, 100, 0), 2);
+  EQ(i, 10);
+  EQ(o, 8);
+  EQ(lseek(a, 0, SEEK_CUR), 4);
+  EQ(copy_file_range(a, &i, b, 0, 5, 0), 0);
+  ERR(EINVAL, copy_file_range(a, 0, b, 0, 1, 1));
+  ERR(EBADF, copy_file_range(b, 0, a, 0, 1, 0));
+  int ap = OK(open("b", O_WRONLY | O_APPEND));
+  ERR(EBADF, copy_file_range(a, 0, ap, 0, 1, 0));
+  int d = OK(open(".", O_RDONLY));
+  ERR(EISDIR, copy_file_range(d, 0, b, 0, 1, 0));
+  int p[2];
+  MUST(pipe(p));
+  ERR(EINVAL, copy_file_range(a, 0, p[1], 0, 1, 0));
+  int rw = OK(open("a", O_RDWR));
+  i = 0;
+  o = 2;
+  ERR(EINVAL, copy_file_range(rw, &i, rw, &o, 4, 0));
+  o = 10;
+  EQ(copy_file_range(rw, &i, rw, &o, 10, 0), 10);
+  STREQ(get("a"), "01234567890123456789");
 }
-TEST(send_file) { put("a", "hello world"); int a = OK(open("a", O_RDONLY)), p[2], b = OK(open("b", O_CREAT | O_RDWR, 0600)); MUST(pipe(p)); char x[20] = ""; EQ(sendfile(p[1], a, 0, 5), 5); EQ(read(p[0], x, 20), 5); STREQ(x, "hello"); off_t o = 6; EQ(sendfile(p[1], a, &o, 100), 5); EQ(o, 11); EQ(read(p[0], x, 20), 5); STREQ(x, "world"); EQ(lseek(a, 0, SEEK_CUR), 5); EQ(sendfile(b, a, 0, 100), 6); STREQ(get("b"), " world"); ERR(EBADF, sendfile(a, b, 0, 1)); o = -1; ERR(EINVAL, sendfile(b, a, &o, 1)); int ap = OK(open("b", O_WRONLY | O_APPEND)); OK(lseek(a, 0, SEEK_SET)); ERR(EINVAL, sendfile(ap, a, 0, 1)); int s[2]; MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, s)); EQ(sendfile(s[0], a, 0, 5), 5); EQ(read(s[1], x, 20), 5); }
+TEST(send_file) {
+  put("a", "hello world");
+  int a = OK(open("a", O_RDONLY)), p[2], b = OK(open("b", O_CREAT | O_RDWR, 0600));
+  MUST(pipe(p));
+  char x[20] = "";
+  EQ(sendfile(p[1], a, 0, 5), 5);
+  EQ(read(p[0], x, 20), 5);
+  STREQ(x, "hello");
+  off_t o = 6;
+  EQ(sendfile(p[1], a, &o, 100), 5);
+  EQ(o, 11);
+  EQ(read(p[0], x, 20), 5);
+  STREQ(x, "world");
+  EQ(lseek(a, 0, SEEK_CUR), 5);
+  EQ(sendfile(b, a, 0, 100), 6);
+  STREQ(get("b"), " world");
+  ERR(EBADF, sendfile(a, b, 0, 1));
+  o = -1;
+  ERR(EINVAL, sendfile(b, a, &o, 1));
+  int ap = OK(open("b", O_WRONLY | O_APPEND));
+  OK(lseek(a, 0, SEEK_SET));
+  ERR(EINVAL, sendfile(ap, a, 0, 1));
+  int s[2];
+  MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+  EQ(sendfile(s[0], a, 0, 5), 5);
+  EQ(read(s[1], x, 20), 5);
+}
 TEST(splicing) {
-  put("a", "abcdefgh"); int a = OK(open("a", O_RDWR)), p[2], q[2]; MUST(pipe(p)); MUST(pipe(q)); char x[20] = ""; EQ(splice(a, 0, p[1], 0, 4, 0), 4); EQ(tee(p[0], q[1], 10, 0), 4); EQ(read(q[0], x, 20), 4); STREQ(x, "abcd"); memset(x, 0, 20); EQ(splice(p[0], 0, q[1], 0, 2, 0), 2); EQ(read(q[0], x, 20), 2); STREQ(x, "ab"); off_t o = 6; EQ(splice(p[0], 0, a, &o, 10, 0), 2); EQ(o, 8); STREQ(get("a"), "abcdefcd");
-  ERR(EAGAIN, splice(p[0], 0, q[1], 0, 1, SPLICE_F_NONBLOCK)); ERR(EINVAL, splice(a, 0, OK(open("a", O_RDWR)), 0, 1, 0)); ERR(ESPIPE, splice(a, 0, p[1], &o, 1, 0)); ERR(EINVAL, splice(a, 0, p[1], 0, 1, 0x100)); ERR(EINVAL, tee(a, p[1], 1, 0)); ERR(EINVAL, tee(p[0], p[1], 1, 0)); EQ(splice(a, 0, p[1], 0, 0, 0), 0); struct iovec v = {"vmsp", 4}; EQ(vmsplice(p[1], &v, 1, 0), 4); memset(x, 0, 20); EQ(read(p[0], x, 20), 4); STREQ(x, "vmsp"); close(p[1]); EQ(splice(p[0], 0, q[1], 0, 5, 0), 0);
+  put("a", "abcdefgh");
+  int a = OK(open("a", O_RDWR)), p[2], q[2];
+  MUST(pipe(p));
+  MUST(pipe(q));
+  char x[20] = "";
+  EQ(splice(a, 0, p[1], 0, 4, 0), 4);
+  EQ(tee(p[0], q[1], 10, 0), 4);
+  EQ(read(q[0], x, 20), 4);
+  STREQ(x, "abcd");
+  memset(x, 0, 20);
+  EQ(splice(p[0], 0, q[1], 0, 2, 0), 2);
+  EQ(read(q[0], x, 20), 2);
+  STREQ(x, "ab");
+  off_t o = 6;
+  EQ(splice(p[0], 0, a, &o, 10, 0), 2);
+  EQ(o, 8);
+  STREQ(get("a"), "abcdefcd");
+  ERR(EAGAIN, splice(p[0], 0, q[1], 0, 1, SPLICE_F_NONBLOCK));
+  ERR(EINVAL, splice(a, 0, OK(open("a", O_RDWR)), 0, 1, 0));
+  ERR(ESPIPE, splice(a, 0, p[1], &o, 1, 0));
+  ERR(EINVAL, splice(a, 0, p[1], 0, 1, 0x100));
+  ERR(EINVAL, tee(a, p[1], 1, 0));
+  ERR(EINVAL, tee(p[0], p[1], 1, 0));
+  EQ(splice(a, 0, p[1], 0, 0, 0), 0);
+  struct iovec v = {"vmsp", 4};
+  EQ(vmsplice(p[1], &v, 1, 0), 4);
+  memset(x, 0, 20);
+  EQ(read(p[0], x, 20), 4);
+  STREQ(x, "vmsp");
+  close(p[1]);
+  EQ(splice(p[0], 0, q[1], 0, 5, 0), 0);
 }
 TEST(fallocate_modes) {
-  int fd = OK(open("f", O_CREAT | O_RDWR, 0600)); struct stat s; OK(fallocate(fd, 0, 0, 10000)); OK(fstat(fd, &s)); EQ(s.st_size, 10000); CHECK(s.st_blocks * 512 >= 10000); OK(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 20000)); OK(fstat(fd, &s)); EQ(s.st_size, 10000); char b[8192]; memset(b, 'x', sizeof b); EQ(pwrite(fd, b, 8192, 0), 8192); OK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4096)); EQ(pread(fd, b, 8192, 0), 8192); EQ(b[4095], 'x'); EQ(b[4096], 0); EQ(b[8191], 0);
-  ERR(EINVAL, fallocate(fd, 0, 0, 0)); ERR(EINVAL, fallocate(fd, 0, -1, 1)); ERR(EOPNOTSUPP, fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 1)); int r = OK(open("f", O_RDONLY)); ERR(EBADF, fallocate(r, 0, 0, 1)); int p[2]; MUST(pipe(p)); ERR(ESPIPE, fallocate(p[1], 0, 0, 1)); EQ(posix_fallocate(fd, 0, 30000), 0); OK(fstat(fd, &s)); EQ(s.st_size, 30000);
+  int fd = OK(open("f", O_CREAT | O_RDWR, 0600));
+  struct stat s;
+  OK(fallocate(fd, 0, 0, 10000));
+  OK(fstat(fd, &s));
+  EQ(s.st_size, 10000);
+  CHECK(s.st_blocks * 512 >= 10000);
+  OK(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 20000));
+  OK(fstat(fd, &s));
+  EQ(s.st_size, 10000);
+  char b[8192];
+  memset(b, 'x', sizeof b);
+  EQ(pwrite(fd, b, 8192, 0), 8192);
+  OK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4096));
+  EQ(pread(fd, b, 8192, 0), 8192);
+  EQ(b[4095], 'x');
+  EQ(b[4096], 0);
+  EQ(b[8191], 0);
+  ERR(EINVAL, fallocate(fd, 0, 0, 0));
+  ERR(EINVAL, fallocate(fd, 0, -1, 1));
+  ERR(EOPNOTSUPP, fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 1));
+  int r = OK(open("f", O_RDONLY));
+  ERR(EBADF, fallocate(r, 0, 0, 1));
+  int p[2];
+  MUST(pipe(p));
+  ERR(ESPIPE, fallocate(p[1], 0, 0, 1));
+  EQ(posix_fallocate(fd, 0, 30000), 0);
+  OK(fstat(fd, &s));
+  EQ(s.st_size, 30000);
 }

@@ -231,7 +231,7 @@ fn docker_background_exec_logs_top() {
         .ok()
         .prints("y\n/var\n1000");
     d.docker(&["exec", name, "bash", "-c", "exit 23"]).exits(23);
-    d.docker(&["exec", name, "/no/such"]).exits(127);
+    d.docker(&["exec", name, "/no/such"]).exits(126).says("/no/such"); // Docker 20.10 turns 127 into this
     run_with(&mut d.command(&["exec", "-i", name, "cat"]), b"piped", DEADLINE).ok().prints("piped");
     d.docker(&["exec", "-d", name, "touch", "/tmp/detached"]).ok();
     until("a detached exec", || d.docker(&["exec", name, "test", "-e", "/tmp/detached"]).code == 0);
@@ -379,7 +379,7 @@ def see(what, seconds=60):
             seen += part
 def say(text): os.write(fd, text)
 see(b"# ")
-say(b"echo tty is $(tty); stty size; echo asked-$((1+1))\n"); see(b"asked-2")
+say(b"echo tty is $(tty); until [ \"$(stty size)\" = \"33 99\" ]; do sleep 0.1; done; stty size; echo asked-$((1+1))\n"); see(b"asked-2")
 say(b"echo going-$((1+2)); sleep 1000\n"); see(b"going-3"); time.sleep(0.5); say(b"\x03"); say(b"echo interrupted $?\n"); see(b"interrupted 1")
 say(b"echo going-$((2+2)); sleep 1001\n"); see(b"going-4"); time.sleep(0.5); say(b"\x1a"); see(b"Stopped"); say(b"echo job st''opped; kill -9 %1; fg\n"); see(b"job stopped")
 say(b"exit 9\n")
