@@ -42,7 +42,8 @@ pub struct Global {
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// Log in detail
-    #[arg(long)]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub debug: bool,
     /// File for the sandbox's own log; a directory where it ends in a slash; %ID% and %COMMAND% are replaced
     #[arg(long, value_name = "FILE")]
@@ -58,7 +59,8 @@ pub struct Global {
     #[arg(long, default_value = "auto", value_name = "NAME")]
     pub platform: String,
     /// Use no cgroups
-    #[arg(long)]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub ignore_cgroups: bool,
     /// Where writes go: none, [root|all]:memory, [root|all]:self, [root|all]:dir=DIR
     #[arg(long, default_value = "none", value_name = "SETTING")]
@@ -70,7 +72,8 @@ pub struct Global {
     #[arg(long, value_enum, default_value_t = Access::Shared, value_name = "MODE")]
     pub file_access_mounts: Access,
     /// Log system calls
-    #[arg(long)]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub strace: bool,
     /// Log these system calls only, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "CALLS")]
@@ -79,7 +82,8 @@ pub struct Global {
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     pub strace_log_size: usize,
     /// Read cgroup paths as slice:prefix:name
-    #[arg(long)]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub systemd_cgroup: bool,
     /// Accepted and ignored
     #[arg(long, hide = true, value_name = "PATH")]
@@ -263,7 +267,9 @@ mod tests {
     }
 
     #[test]
-    fn rootless_takes_a_value_or_none() {
+    fn switches_take_a_value_or_none() {
+        let global = parse("runsc-rs --debug=true --strace --ignore-cgroups=false list").global;
+        assert_eq!((global.debug, global.strace, global.ignore_cgroups), (true, true, false));
         assert_eq!(parse("runsc-rs --rootless list").global.rootless, Rootless::True);
         assert_eq!(parse("runsc-rs --rootless=false list").global.rootless, Rootless::False);
         assert_eq!(parse("runsc-rs --rootless auto list").global.rootless, Rootless::Auto);

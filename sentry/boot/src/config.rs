@@ -4,7 +4,10 @@
 //! and with every descriptor that the configuration names. When [`run`](crate::run) is entered the process is
 //! confined already: own user, pid, mount, net, ipc and uts namespaces, an empty read-only root, no capability,
 //! `no_new_privs`, a session of its own, `/dev/null` (or the debug log) as standard descriptors. It is pid 1 of its
-//! pid namespace, so its death takes every stub along. What is left to the sentry are its seccomp filters.
+//! pid namespace, so its death takes every stub along; as pid 1 it cannot die of a signal of its own, so a container
+//! whose init was killed is told by exit code 128 + signal. Where the container's terminal is a pseudoterminal, its slave
+//! is this process's controlling terminal too: `SIGWINCH` here means that the window's size has changed. What is left
+//! to the sentry are its seccomp filters.
 //!
 //! **Invariant:** a descriptor here is a number in the sandbox process; each is named once and is taken with
 //! `host::inherit::take` before anything else is opened. **Absent on purpose:** host paths. Paths here are paths
@@ -265,7 +268,8 @@ pub struct ProcessConfig {
     pub rlimits: BTreeMap<String, (u64, u64)>,
     /// `PR_SET_NO_NEW_PRIVS`.
     pub no_new_privs: bool,
-    /// Descriptors 0 to 2 are a terminal: controlling terminal of the new session.
+    /// Descriptors 0 to 2 are a terminal, which becomes the controlling terminal of the new session. For `do` each may
+    /// be one of the host's or something else (`do ls | cat`): ask each whether it is.
     pub terminal: bool,
     /// Initial window size (rows, columns), where the configuration gives one.
     pub console_size: Option<(u16, u16)>,
