@@ -27,6 +27,7 @@ pub mod notify;
 pub mod open;
 pub mod poll;
 pub mod process;
+pub mod process_memory;
 pub mod row;
 pub mod sched;
 pub mod signal;

@@ -5,11 +5,7 @@ use crate::{
     row::Row,
     rows,
 };
-use abi::{
-    Errno, MapFlags, Prot,
-    mman::*,
-    process::{Cap, MountFlags, Resource},
-};
+use abi::{Errno, MapFlags, Prot, mman::*, process::MountFlags};
 use kernel::{SysResult, Task};
 use mem::{PAGE_SIZE, UserAddr, UserMemoryExt, UserPtr, page_up};
 use mm::{AddressSpace, MapRequest, MapSource};
@@ -52,21 +48,8 @@ flag_args!(Prot: keep, MapFlags: keep, MremapFlags: keep, MsyncFlags: keep, Mloc
 /// The caller's memory, knowing the limits of now.
 fn space(task: &Arc<Task>) -> Result<Arc<AddressSpace>, Errno> {
     let mm = task.mm()?;
-    mm.set_limits(limits(task));
+    mm.set_limits(task.mm_limits());
     Ok(mm)
-}
-
-/// The resource limits that the caller's memory is under.
-fn limits(task: &Arc<Task>) -> mm::Limits {
-    let unlimited = task.cred().has_cap(Cap::IPC_LOCK);
-    let limits = task.group.limits.lock();
-    let memlock = if unlimited { u64::MAX } else { limits.soft(Resource::Memlock) };
-    mm::Limits {
-        address_space: limits.soft(Resource::As),
-        data: limits.soft(Resource::Data),
-        stack: limits.soft(Resource::Stack),
-        memlock,
-    }
 }
 
 fn mmap(

@@ -27,6 +27,7 @@ const FAMILIES: &[&[Row]] = &[
     crate::open::ROWS,
     crate::poll::ROWS,
     crate::process::ROWS,
+    crate::process_memory::ROWS,
     crate::sched::ROWS,
     crate::signal::ROWS,
     crate::socket::ROWS,

@@ -104,6 +104,7 @@ pub fn load(
     let facts = stack::Facts { program: &loaded, linker: linker.as_ref(), cred, secure, aux: kernel.aux };
     let stack_pointer = stack::build(&mm, &vectors, &facts, main.executable_stack)?;
     mm.set_exe(Some(program.file.clone()));
+    mm.activate()?;
     Ok(Image {
         entry: linker.as_ref().map_or(loaded.entry, |l| l.entry),
         mm,

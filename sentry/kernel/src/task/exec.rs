@@ -52,9 +52,9 @@ pub(super) const START: Regs = Regs {
 impl Task {
     /// Limits of a new address space.
     pub fn mm_limits(&self) -> mm::Limits {
+        let unlimited = self.cred().has_cap(Cap::IPC_LOCK);
         let limits = self.group.limits.lock();
-        let memlock =
-            if self.cred().has_cap(Cap::IPC_LOCK) { u64::MAX } else { limits.soft(Resource::Memlock) };
+        let memlock = if unlimited { u64::MAX } else { limits.soft(Resource::Memlock) };
         mm::Limits {
             address_space: limits.soft(Resource::As),
             data: limits.soft(Resource::Data),
