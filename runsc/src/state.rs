@@ -20,9 +20,9 @@ use nix::{
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs::{self, DirBuilder, File},
-    io::ErrorKind,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -229,7 +229,14 @@ impl Container {
     pub fn save(&self, state: &State) -> anyhow::Result<()> {
         let text = serde_json::to_vec(state)?;
         let temporary = self.dir.join("state.json.new");
-        fs::write(&temporary, text)
+        // It holds the environment, which may hold secrets.
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)
+            .and_then(|mut file| file.write_all(&text))
             .and_then(|()| fs::rename(&temporary, self.dir.join("state.json")))
             .with_context(|| format!("cannot write {}", self.dir.join("state.json").display()))
     }

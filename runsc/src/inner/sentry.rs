@@ -78,7 +78,13 @@ fn confine(setup: &SentrySetup) -> Result<(), String> {
     host::process::drop_capabilities().map_err(|error| format!("cannot drop capabilities: {error}"))
 }
 
+/// Bits of the capabilities that changing ids takes.
+const SETGID: u64 = 1 << 6;
+const SETUID: u64 = 1 << 7;
+
 fn become_ids(uid: u32, gid: u32) -> nix::Result<()> {
+    // The bounding set can only be emptied by who may still do everything.
+    host::process::limit_capabilities(SETGID | SETUID).map_err(|_| nix::errno::Errno::EPERM)?;
     let (uid, gid) = (nix::unistd::Uid::from_raw(uid), nix::unistd::Gid::from_raw(gid));
     nix::unistd::setgroups(&[])?;
     nix::unistd::setresgid(gid, gid, gid)?;

@@ -118,6 +118,9 @@ pub(super) fn start_sandbox(
 }
 
 /// Runs `start` in the network namespace that `joined` names. The rest of this process stays where it is.
+///
+/// The child's parent is then a thread that ends here, which counts as the parent's death: not to be combined
+/// with `die_with_parent`. Only `do` asks for that, and it joins nothing.
 fn in_network(
     joined: Option<&File>,
     start: impl FnOnce() -> anyhow::Result<Child> + Send,
