@@ -6,6 +6,7 @@
 
 pub mod eventfd;
 pub mod fifo;
+pub mod memfd;
 pub mod pipe;
 pub mod signalfd;
 pub mod splice;
