@@ -11,3 +11,4 @@ pub mod pipe;
 pub mod signalfd;
 pub mod splice;
 pub mod timerfd;
+pub mod tmpfs;

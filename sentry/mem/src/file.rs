@@ -406,6 +406,11 @@ impl MemoryFile {
         if done == 0 { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
+    /// The most bytes that may be in use.
+    pub fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
     /// Bytes handed out (of which untouched pages take no memory).
     pub fn used_bytes(&self) -> u64 {
         self.alloc.lock().used_bytes

@@ -86,7 +86,13 @@ pub trait FileOps: Send + Sync + Any {
     fn seekable(&self) -> bool {
         true
     }
-    /// `lseek(2)`; the default knows sizes from the inode and takes a whole file for data.
+    /// The first offset from `from` on with data (or, unless `data`, in a hole, of which the end of the file is one).
+    /// `ENXIO` behind the last. The default takes the whole file for data.
+    fn next_extent(&self, file: &File, from: u64, data: bool) -> Result<u64, Errno> {
+        let size = file.inode().attr()?.size;
+        if from >= size { Err(Errno::ENXIO) } else { Ok(if data { from } else { size }) }
+    }
+    /// `lseek(2)`; the default knows sizes from the inode.
     fn seek(&self, file: &File, to: Seek) -> Result<u64, Errno> {
         if !self.seekable() {
             return Err(Errno::ESPIPE);
@@ -97,9 +103,11 @@ pub trait FileOps: Send + Sync + Any {
             Seek::Set(n) => n,
             Seek::Cur(n) => (*pos as i64).checked_add(n).ok_or(Errno::EOVERFLOW)?,
             Seek::End(n) => size()?.checked_add(n).ok_or(Errno::EOVERFLOW)?,
-            Seek::Data(n) if n >= 0 && n < size()? => n,
-            Seek::Hole(n) if n >= 0 && n < size()? => size()?,
-            Seek::Data(_) | Seek::Hole(_) => return Err(Errno::ENXIO),
+            Seek::Data(n) | Seek::Hole(n) => {
+                let from = u64::try_from(n).map_err(|_| Errno::ENXIO)?;
+                let at = self.next_extent(file, from, matches!(to, Seek::Data(_)))?;
+                i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?
+            }
         };
         *pos = u64::try_from(new).map_err(|_| Errno::EINVAL)?;
         Ok(*pos)
