@@ -98,8 +98,10 @@ pub fn build(program: &str) -> PathBuf {
             fs::create_dir_all(root.join("guest")).unwrap();
             fs::create_dir_all(root.join("lib/x86_64-linux-gnu")).unwrap();
             fs::copy("/lib64/ld-linux-x86-64.so.2", root.join("lib64/ld-linux-x86-64.so.2")).unwrap();
-            let libc = "lib/x86_64-linux-gnu/libc.so.6";
-            fs::copy(Path::new("/").join(libc), root.join(libc)).unwrap();
+            // libgcc_s is what thread cancellation unwinds with
+            for library in ["lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libgcc_s.so.1"] {
+                fs::copy(Path::new("/").join(library), root.join(library)).unwrap();
+            }
             fs::write(root.join("complete"), "").unwrap();
         }
         compile(program, &root.join("guest").join(program), &["-static"]);

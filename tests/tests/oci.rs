@@ -309,7 +309,7 @@ fn terminal() {
         &[
             "/bin/sh",
             "-c",
-            "tty; test -t 0 && echo terminal; stty size; read x; echo got $x; sleep 1000; exit $?",
+            "tty; test -t 0 && echo terminal; until stty size 2>/dev/null | grep '33 99'; do sleep 0.1; done; read x; echo got $x; sleep 1000; exit $?",
         ],
     );
     b.spec["process"]["terminal"] = json!(true);
