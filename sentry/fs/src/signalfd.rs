@@ -1,9 +1,9 @@
 //! `signalfd(2)`: pending signals that are read.
 //!
-//! A [`SignalFd`] is a set of signals; whose they are is a [`SignalSource`], which the kernel implements. On Linux a read
-//! takes the signals of the thread that reads. So the system call layer gives the reader's own source to
-//! [`SignalFd::read_from`], and to [`SignalFd::ready_for`] in `poll(2)`; the operations without one, which epoll uses,
-//! ask the source of whoever made the descriptor, as Linux's epoll does.
+//! A [`SignalFd`] is a set of signals; whose they are is a [`SignalSource`]. As on Linux, a read takes the signals of the
+//! thread that reads, and `poll(2)` asks for those of the thread that polls: [`TaskSource`] goes by the current task.
+//! Only the wait queue is that of the process that made the descriptor: in a child that inherited it, a read does not
+//! hear of signals that come while it sleeps, as an epoll does not on Linux.
 //!
 //! **Lock order:** the set is a leaf; the source is asked without it.
 
@@ -11,9 +11,13 @@ use abi::{
     Errno,
     signal::{SigInfo, SigSet, SignalfdSiginfo},
 };
+use kernel::{Task, ThreadGroup};
 use ksync::{Mutex, Ready, WaitQueue, rank};
 use mem::IoDst;
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    sync::{Arc, Weak},
+};
 use vfs::{File, FileOps};
 use zerocopy::IntoBytes;
 
@@ -25,6 +29,38 @@ pub trait SignalSource: Send + Sync {
     fn is_pending(&self, set: SigSet) -> bool;
     /// Announces `IN` when a signal becomes pending.
     fn wait_queue(&self) -> &WaitQueue;
+}
+
+/// The signals of the current task, announced by the process of the task that made it.
+pub struct TaskSource {
+    maker: Weak<Task>,
+    group: Arc<ThreadGroup>,
+}
+
+impl TaskSource {
+    /// For a descriptor that `task` makes.
+    pub fn new(task: &Arc<Task>) -> Arc<Self> {
+        Arc::new(Self { maker: Arc::downgrade(task), group: task.group.clone() })
+    }
+    fn task(&self) -> Option<Arc<Task>> {
+        kernel::current().or_else(|| self.maker.upgrade())
+    }
+}
+
+impl SignalSource for TaskSource {
+    fn dequeue(&self, set: SigSet) -> Option<SigInfo> {
+        self.task()?.take_signal(set)
+    }
+    fn is_pending(&self, set: SigSet) -> bool {
+        self.task().is_some_and(|task| {
+            let group = task.group.signals.lock();
+            let pending = group.pending.set().union(task.lock_signals().pending.set());
+            !pending.intersection(set).is_empty()
+        })
+    }
+    fn wait_queue(&self) -> &WaitQueue {
+        &self.group.signal_events
+    }
 }
 
 /// The operations of a signalfd.

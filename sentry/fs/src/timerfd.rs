@@ -22,12 +22,21 @@ use std::{
 };
 use vfs::{File, FileOps};
 
-/// What timers need of the kernel.
+/// What timers need of the kernel; `Arc<Kernel>` is one.
 pub trait TimerClock: Send + Sync {
     /// `clock` (`CLOCK_REALTIME`, `_MONOTONIC` or `_BOOTTIME`) in nanoseconds.
     fn now_ns(&self, clock: i32) -> u64;
     /// Calls `listener` when `CLOCK_MONOTONIC` reaches `deadline_ns`.
     fn at(&self, deadline_ns: u64, listener: Arc<dyn Listener>) -> exec::Timer;
+}
+
+impl TimerClock for kernel::Kernel {
+    fn now_ns(&self, clock: i32) -> u64 {
+        kernel::time::clock::Clock::System(clock).now_ns()
+    }
+    fn at(&self, deadline_ns: u64, listener: Arc<dyn Listener>) -> exec::Timer {
+        self.executor.timers().at(deadline_ns, listener)
+    }
 }
 
 #[derive(Default)]

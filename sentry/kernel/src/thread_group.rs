@@ -26,6 +26,8 @@ pub struct ThreadGroup {
     pub exiting: Mutex<Option<ExitStatus>>,
     /// Announces changes of the state of children and threads: exits, stops, continues.
     pub child_events: WaitQueue,
+    /// Announces `IN` when a signal becomes pending for the process or one of its threads (signalfd).
+    pub signal_events: WaitQueue,
     /// Announced when the process has ended (pidfd) and when its exec has released a vfork parent.
     pub exited: WaitQueue,
     /// Has `execve`d a program with set-id bits or the like: not to be looked into.
@@ -57,6 +59,7 @@ impl ThreadGroup {
             limits: Mutex::new(rank::LEAF, limits),
             exiting: Mutex::new(rank::LEAF, None),
             child_events: WaitQueue::new(),
+            signal_events: WaitQueue::new(),
             exited: WaitQueue::new(),
             undumpable: AtomicBool::new(false),
             last_uid: AtomicU32::new(0),

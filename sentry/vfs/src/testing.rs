@@ -17,8 +17,9 @@ use std::{
     },
 };
 
-/// A file system that holds nothing.
-pub struct NoFs;
+/// A file system that holds nothing, with its device number: 1 for [`Node`]s, another for what paths are mounted on, so
+/// that the end of that mount is not the end of them.
+pub struct NoFs(u64);
 impl FileSystem for NoFs {
     fn name(&self) -> &'static str {
         "none"
@@ -27,7 +28,7 @@ impl FileSystem for NoFs {
         Ok(Statfs::default())
     }
     fn dev(&self) -> u64 {
-        1
+        self.0
     }
     fn as_any(&self) -> &dyn Any {
         self
@@ -57,7 +58,7 @@ impl Inode for Node {
         &self.common
     }
     fn fs(&self) -> Arc<dyn FileSystem> {
-        Arc::new(NoFs)
+        Arc::new(NoFs(1))
     }
     fn file_type(&self) -> FileType {
         self.kind
@@ -86,7 +87,7 @@ pub fn root() -> Arc<Credentials> {
 /// A path that leads to `inode`.
 pub fn path(name: &[u8], inode: Arc<dyn Inode>) -> Path {
     let dentry = Dentry::detached(name, inode);
-    let mount = crate::Vfs::new().kernel_mount((Arc::new(NoFs), Node::new(FileType::Directory)), "none");
+    let mount = crate::Vfs::new().kernel_mount((Arc::new(NoFs(2)), Node::new(FileType::Directory)), "none");
     match Path::new(mount, dentry) {
         Ok(path) => path,
         Err(e) => unreachable!("the dentry is positive: {e}"),

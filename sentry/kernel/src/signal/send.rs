@@ -7,6 +7,7 @@ use abi::{
     process::Resource,
     signal::{DefaultAction, SI_TKILL, SI_USER},
 };
+use ksync::Ready;
 use std::sync::Arc;
 
 const STOPS: SigSet = SigSet::of(&[Signal::SIGSTOP, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]);
@@ -32,6 +33,7 @@ impl ThreadGroup {
         let Some(signal) = info.signal() else { return Err(Errno::EINVAL) };
         let limit = self.limits.lock().soft(Resource::Sigpending);
         let mut continued = false;
+        let queued;
         let wake: Vec<Arc<Task>>;
         {
             let mut group = self.signals.lock();
@@ -49,6 +51,7 @@ impl ThreadGroup {
                     all.iter().all(|t| self.is_ignored(&group, t, signal, outside)) && !t.is_killed()
                 }),
             };
+            queued = !ignored;
             if ignored {
                 wake = if continued { all } else { Vec::new() };
             } else {
@@ -81,6 +84,9 @@ impl ThreadGroup {
         }
         for task in wake {
             task.set_work();
+        }
+        if queued {
+            self.signal_events.notify(Ready::IN | Ready::RDNORM);
         }
         if continued {
             self.announce_continued();

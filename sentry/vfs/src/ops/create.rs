@@ -2,8 +2,7 @@
 
 use super::new_node;
 use crate::{
-    Inode, NewKind, Path, WalkContext,
-    inotify::{self, Events},
+    Inode, NewKind, Path, WalkContext, inotify,
     permission::{READ, SGID, SUID, WRITE, XGRP, inode_permission, may_create, owner_or_capable},
     walk::{Last, Lookup, PATH_MAX},
 };
@@ -151,8 +150,7 @@ pub fn link(
     dir.inode_ref().link(&name, old.inode_ref())?;
     dir.dentry().instantiate(&name, old.inode());
     drop(locked);
-    inotify::dentry_event(old.dentry(), old.inode_ref(), Events::ATTRIB);
-    inotify::entry_created(dir.inode_ref(), &name, false);
+    inotify::entry_linked(dir.inode_ref(), &name, old.inode_ref());
     Ok(())
 }
 
