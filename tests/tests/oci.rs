@@ -33,6 +33,15 @@ struct Container {
     b: Bundle,
 }
 
+impl Drop for Container {
+    /// A test that fails leaves nothing either.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.r.wipe(&self.id);
+        }
+    }
+}
+
 impl Container {
     fn created(args: &[&str]) -> Self {
         let c = Self { r: Runtime::new(), id: fresh_id("oci"), b: Bundle::new(&roots::busybox(), args) };
