@@ -57,7 +57,7 @@ impl Segment {
     }
     /// How many bytes may be appended in place.
     fn spare(&self) -> usize {
-        if self.packet || self.end % PIPE_BUF == 0 || Arc::strong_count(&self.buffer) > 1 {
+        if self.packet || self.end.is_multiple_of(PIPE_BUF) || Arc::strong_count(&self.buffer) > 1 {
             return 0;
         }
         self.buffer.len().min(self.end.next_multiple_of(PIPE_BUF)) - self.end
