@@ -1,6 +1,9 @@
 //! The host's vDSO: where it lies in the sentry, and its bytes.
 
-use std::io::{BufRead, BufReader, Read};
+use std::{
+    io::{BufRead, BufReader, Read},
+    sync::OnceLock,
+};
 
 /// One mapping of the group that makes up the vDSO (`[vvar]`, `[vvar_vclock]`, `[vdso]`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,9 +48,18 @@ impl Vdso {
     }
 }
 
-/// Finds the vDSO of this process; `None` where there is none, or `/proc` cannot be read (so ask early).
+static FOUND: OnceLock<Option<Vdso>> = OnceLock::new();
+
+/// Finds the vDSO of this process while `/proc` can be read; later [`locate`] gives what was found.
+pub fn remember() {
+    FOUND.get_or_init(|| parse(std::fs::File::open("/proc/self/maps").ok()?));
+}
+
+/// The vDSO of this process; `None` where there is none, or `/proc` could not be read when this or [`remember`] was
+/// called first.
 pub fn locate() -> Option<Vdso> {
-    parse(std::fs::File::open("/proc/self/maps").ok()?)
+    remember();
+    FOUND.get().cloned().flatten()
 }
 
 fn parse(maps: impl Read) -> Option<Vdso> {

@@ -1,0 +1,358 @@
+//! What the control server's methods do.
+
+use crate::{
+    StartMode,
+    config::ProcessConfig,
+    process::{Container, Prepared},
+};
+use abi::{SigInfo, Signal};
+use control_proto::{
+    Error, ErrorKind, EventOut, ExecArgs, Process, RuntimeState, SignalArgs, WaitPidArgs, cpu_share, cpu_time,
+    event::Event, start_time,
+};
+use control_server::{ExecFiles, Methods};
+use kernel::{Kernel, ThreadGroup, tree::ExitStatus, tty::host::HostTerminal};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// Where the container's life stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Created,
+    Running,
+    Stopped(ExitStatus),
+}
+
+struct State {
+    phase: Phase,
+    /// The first process, until it is started.
+    init: Option<Prepared>,
+    /// Its number in the initial pid namespace.
+    init_tgid: u32,
+    /// Processes of `exec` by their number: how they ended, once they have.
+    execs: HashMap<u32, Option<ExitStatus>>,
+    /// Terminals of the host that are in use.
+    terminals: Vec<Arc<HostTerminal>>,
+    paused: bool,
+}
+
+/// The sandbox as its operator sees it.
+pub struct Sandbox {
+    id: String,
+    container: Container,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Sandbox {
+    /// A sandbox whose first process is `init`.
+    pub fn new(id: String, container: Container, init: Prepared) -> Arc<Self> {
+        let init_tgid = init.task.group.tgid();
+        let terminals = init.terminal.iter().cloned().collect();
+        let state = State {
+            phase: Phase::Created,
+            init: Some(init),
+            init_tgid,
+            execs: HashMap::new(),
+            terminals,
+            paused: false,
+        };
+        Arc::new(Self { id, container, state: Mutex::new(state), changed: Condvar::new() })
+    }
+
+    fn kernel(&self) -> &Arc<Kernel> {
+        &self.container.kernel
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the first process.
+    pub fn start(&self) -> Result<(), Error> {
+        let init = self.state().init.take();
+        let init = init.ok_or_else(|| Error::new(ErrorKind::WrongState, "cannot start a container that has started already"))?;
+        self.state().phase = Phase::Running;
+        init.task.start();
+        Ok(())
+    }
+
+    /// A process without a parent has ended.
+    pub fn ended(&self, group: &ThreadGroup, status: ExitStatus) {
+        let mut state = self.state();
+        if group.tgid() == state.init_tgid {
+            state.phase = Phase::Stopped(status);
+        } else if let Some(slot) = state.execs.get_mut(&group.tgid()) {
+            *slot = Some(status);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the end of the first process.
+    pub fn wait_for_end(&self) -> ExitStatus {
+        let mut state = self.state();
+        loop {
+            if let Phase::Stopped(status) = state.phase {
+                return status;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn check(&self, container: &str) -> Result<(), Error> {
+        if container.is_empty() || container == self.id {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NoSuchContainer, format!("container {container:?} is not in this sandbox")))
+    }
+
+    /// The process that `pid` is in the container.
+    fn process(&self, pid: i32) -> Result<Arc<ThreadGroup>, Error> {
+        let missing = || Error::new(ErrorKind::NoSuchProcess, format!("no process {pid} in the container")).with_errno(3);
+        let number = u32::try_from(pid).map_err(|_| missing())?;
+        let found = self.container.pid_ns.find(number).ok_or_else(missing)?;
+        let tree = self.kernel().tree.lock();
+        tree.group(found.root()).cloned().ok_or_else(missing)
+    }
+}
+
+fn wait_status(status: ExitStatus) -> u32 {
+    status.wait_status() as u32
+}
+
+impl Methods for Sandbox {
+    fn execute_async(&self, args: ExecArgs, files: ExecFiles) -> Result<i32, Error> {
+        self.check(&args.container_id)?;
+        if !matches!(self.state().phase, Phase::Running) {
+            return Err(Error::new(ErrorKind::WrongState, "cannot exec in a container that is not running"));
+        }
+        if files.executable.is_some() {
+            let text = "an executable as a file is not supported: give its path in the container";
+            return Err(Error::new(ErrorKind::Unsupported, text).with_errno(95));
+        }
+        let mut argv = args.argv.clone();
+        if !args.filename.is_empty() {
+            match argv.first_mut() {
+                Some(first) => *first = args.filename.clone(),
+                None => argv.push(args.filename.clone()),
+            }
+        }
+        let config = ProcessConfig {
+            args: argv,
+            env: args.envv,
+            cwd: args.wd,
+            uid: args.kuid,
+            gid: args.kgid,
+            groups: args.extra_kgids,
+            capabilities: args.capabilities.unwrap_or_default(),
+            rlimits: args.limits.into_iter().map(|(name, l)| (name, (l.cur, l.max))).collect(),
+            no_new_privs: args.no_new_privileges,
+            terminal: args.stdio_is_pty,
+            ..ProcessConfig::default()
+        };
+        let prepared = self.container.prepare(&config, files.guest)?;
+        let group = &prepared.task.group;
+        let pid = group.pid.number_in(&self.container.pid_ns).unwrap_or(0);
+        {
+            let mut state = self.state();
+            state.execs.insert(group.tgid(), None);
+            state.terminals.retain(|t| Arc::strong_count(t) > 1);
+            state.terminals.extend(prepared.terminal.clone());
+        }
+        prepared.task.start();
+        Ok(pid as i32)
+    }
+
+    fn wait_pid(&self, args: &WaitPidArgs) -> Result<u32, Error> {
+        self.check(&args.cid)?;
+        let missing = || Error::new(ErrorKind::NoSuchProcess, format!("no process {} to wait for", args.pid)).with_errno(10);
+        let number = u32::try_from(args.pid).map_err(|_| missing())?;
+        let mut state = self.state();
+        if number == 1 {
+            drop(state);
+            return Ok(wait_status(self.wait_for_end()));
+        }
+        // Numbers of the container's own namespace are those of the initial one: it is the only one that exec uses.
+        if !state.execs.contains_key(&number) {
+            return Err(missing());
+        }
+        loop {
+            match state.execs.get(&number).copied() {
+                None => return Err(missing()),
+                Some(Some(status)) => {
+                    state.execs.remove(&number);
+                    return Ok(wait_status(status));
+                }
+                Some(None) => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn processes(&self, container: &str) -> Result<Vec<Process>, Error> {
+        self.check(container)?;
+        let kernel = self.kernel();
+        let ns = &self.container.pid_ns;
+        let now = kernel.monotonic_ns();
+        let groups: Vec<_> = {
+            let tree = kernel.tree.lock();
+            let alive = tree.nodes.values().filter(|n| n.zombie.is_none());
+            alive.map(|n| (n.group.clone(), n.parent, n.pgid, n.threads.keys().copied().collect::<Vec<_>>())).collect()
+        };
+        let inside = |number: u32| {
+            let pid = kernel.tree.lock().pids.get(&number).cloned();
+            pid.and_then(|p| p.number_in(ns)).unwrap_or(0) as i32
+        };
+        let mut list = Vec::new();
+        for (group, parent, pgid, threads) in groups {
+            let Some(pid) = group.pid.number_in(ns) else { continue };
+            let (user, system) = group.times_ns();
+            let age = now.saturating_sub(group.start_ns);
+            let started = kernel::time::clock::realtime_ns().saturating_sub(age);
+            let (cmd, uid) = kernel.command_line(&group);
+            list.push(Process {
+                uid,
+                pid: pid as i32,
+                ppid: if parent == 0 { 0 } else { inside(parent) },
+                pgid: inside(pgid),
+                threads: threads.into_iter().map(inside).collect(),
+                c: cpu_share(std::time::Duration::from_nanos(user + system), std::time::Duration::from_nanos(age)),
+                tty: group.terminal().map_or_else(|| "?".into(), |t| t.name()),
+                stime: start_time(std::time::Duration::from_nanos(started)),
+                time: cpu_time(std::time::Duration::from_nanos(user + system)),
+                cmd,
+            });
+        }
+        list.sort_by_key(|p| p.pid);
+        Ok(list)
+    }
+
+    fn start_root(&self, container: &str) -> Result<(), Error> {
+        self.check(container)?;
+        self.start()
+    }
+
+    fn wait(&self, container: &str) -> Result<u32, Error> {
+        self.check(container)?;
+        Ok(wait_status(self.wait_for_end()))
+    }
+
+    fn signal(&self, args: &SignalArgs) -> Result<(), Error> {
+        self.check(&args.cid)?;
+        let signal = Signal::new(args.signo)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, format!("{} is no signal", args.signo)).with_errno(22))?;
+        let info = SigInfo::kill(signal, abi::signal::SI_USER, 0, 0);
+        let kernel = self.kernel();
+        match args.target() {
+            control_proto::SignalTarget::All => {
+                let groups: Vec<_> = kernel.tree.lock().nodes.values().map(|n| n.group.clone()).collect();
+                for group in groups {
+                    let _ = group.send_signal_from_outside(info); // it may have ended meanwhile
+                }
+                Ok(())
+            }
+            control_proto::SignalTarget::ForegroundOf(pid) => {
+                let group = if pid == 0 { self.process(1)? } else { self.process(pid)? };
+                match group.terminal().and_then(|t| t.session_and_foreground().1) {
+                    Some(pgid) => kernel.signal_process_group(pgid, info).map_err(gone),
+                    None => group.send_signal_from_outside(info).map_err(gone),
+                }
+            }
+            control_proto::SignalTarget::Group(pid) => {
+                let group = self.process(pid)?;
+                let pgid = kernel.tree.lock().nodes.get(&group.tgid()).map(|n| n.pgid);
+                kernel.signal_process_group(pgid.unwrap_or(group.tgid()), info).map_err(gone)
+            }
+            control_proto::SignalTarget::Process(pid) => {
+                if self.state().init.is_some() && (pid == 0 || pid == 1) {
+                    return self.signal_created(signal);
+                }
+                let group = self.process(if pid == 0 { 1 } else { pid })?;
+                group.send_signal_from_outside(info).map_err(gone)
+            }
+        }
+    }
+
+    fn pause(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.paused, true) {
+            return Err(Error::new(ErrorKind::WrongState, "cannot pause a container that is paused already"));
+        }
+        drop(state);
+        self.kernel().pause();
+        Ok(())
+    }
+
+    fn resume(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        if !std::mem::replace(&mut state.paused, false) {
+            return Err(Error::new(ErrorKind::WrongState, "cannot resume a container that is not paused"));
+        }
+        drop(state);
+        self.kernel().resume();
+        Ok(())
+    }
+
+    fn event(&self, container: &str) -> Result<EventOut, Error> {
+        self.check(container)?;
+        let kernel = self.kernel();
+        let groups: Vec<_> = kernel.tree.lock().nodes.values().map(|n| n.group.clone()).collect();
+        let (mut user, mut system) = (0, 0);
+        for group in &groups {
+            let (u, s) = group.times_ns();
+            (user, system) = (user + u, system + s);
+        }
+        let mut event = Event { kind: "stats".into(), id: self.id.clone(), ..Event::default() };
+        event.data.cpu.usage.user = user;
+        event.data.cpu.usage.kernel = system;
+        event.data.cpu.usage.total = user + system;
+        event.data.memory.usage.usage = kernel.memory.resident_bytes();
+        event.data.memory.usage.limit = kernel.memory_bytes;
+        event.data.pids.current = kernel.tasks().len() as u64;
+        let container_usage = [(self.id.clone(), user + system)].into();
+        Ok(EventOut { event, container_usage })
+    }
+
+    fn runtime_state(&self, container: &str) -> Result<RuntimeState, Error> {
+        self.check(container)?;
+        let state = self.state();
+        Ok(match state.phase {
+            Phase::Created => RuntimeState::Creating,
+            Phase::Running if state.paused => RuntimeState::Paused,
+            Phase::Running => RuntimeState::Running,
+            Phase::Stopped(_) => RuntimeState::Stopped,
+        })
+    }
+
+    fn destroy(&self, container: &str) -> Result<(), Error> {
+        self.check(container)?;
+        let kill = SignalArgs { cid: self.id.clone(), signo: Signal::SIGKILL.number(), pid: 0, ..SignalArgs::default() };
+        self.signal(&kill)
+    }
+}
+
+impl Sandbox {
+    /// A signal for a container that was created and not started: one that ends a process ends it.
+    fn signal_created(&self, signal: Signal) -> Result<(), Error> {
+        if !matches!(signal, Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP | Signal::SIGQUIT) {
+            return Ok(());
+        }
+        let init = self.state().init.take();
+        if let Some(init) = init {
+            init.task.kill_group(signal);
+            self.ended(&init.task.group, ExitStatus::Signal { signo: signal.number(), core: false });
+        }
+        Ok(())
+    }
+
+    /// How the first process is started.
+    pub fn begin(&self, mode: StartMode) -> Result<(), Error> {
+        if mode == StartMode::Now { self.start() } else { Ok(()) }
+    }
+}
+
+fn gone(errno: abi::Errno) -> Error {
+    Error::new(ErrorKind::NoSuchProcess, "the process has ended").with_errno(errno.code())
+}

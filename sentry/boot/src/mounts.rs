@@ -1,0 +1,184 @@
+//! The container's mount namespace: root, configured mounts, masked and read-only paths.
+
+use crate::{
+    StartError, StartErrorKind,
+    config::{Atime, BootConfig, FileAccess, MountConfig, MountKind, Overlay, PropagationMode},
+};
+use abi::{Errno, process::MountFlags};
+use gofer_client::Client;
+use std::sync::Arc;
+use vfs::{Credentials, Lookup, MountArgs, MountNamespace, Path, UserNamespace, Vfs, WalkContext, mount::ops as mounting, ops, vfs::Mounted};
+
+/// Makes the file systems of a container.
+pub struct Builder<'a> {
+    pub vfs: &'a Arc<Vfs>,
+    pub gofer: &'a Arc<Client>,
+    pub cred: Arc<Credentials>,
+}
+
+fn bad(what: &str, errno: Errno) -> StartError {
+    StartError::new(StartErrorKind::BadConfig, format!("{what}: {}", errno.message()))
+}
+
+impl Builder<'_> {
+    /// The namespace, and its root as processes see it.
+    pub fn build(&self, config: &BootConfig, user_ns: Arc<UserNamespace>) -> Result<(Arc<MountNamespace>, Path), StartError> {
+        let root = &config.root;
+        let through = root.overlay == Overlay::None;
+        let mounted = self
+            .gofer_tree(root.attach, root.access, root.overlay, through && root.readonly)
+            .map_err(|e| bad("cannot attach the root file system", e))?;
+        // Mount points are made before the root becomes read-only.
+        let (ns, place) = self
+            .vfs
+            .new_namespace(user_ns, mounted, b"none", MountFlags::empty())
+            .map_err(|e| bad("cannot mount the root file system", e))?;
+        let ctx = self.vfs.context(place.clone(), self.cred.clone());
+        for mount in &config.mounts {
+            self.add(&ns, &ctx, mount)?;
+        }
+        if root.readonly {
+            self.remount(&ns, &ctx, b"/", MountFlags::RDONLY).map_err(|e| bad("cannot make the root read-only", e))?;
+        }
+        for path in &config.readonly_paths {
+            self.make_readonly(&ns, &ctx, path)?;
+        }
+        for path in &config.masked_paths {
+            self.mask(&ns, &ctx, path)?;
+        }
+        Ok((ns, place))
+    }
+
+    fn gofer_tree(&self, attach: u32, access: FileAccess, overlay: Overlay, readonly: bool) -> Result<Mounted, Errno> {
+        let access = match access {
+            FileAccess::Exclusive => fs::gofer::Access::Exclusive,
+            FileAccess::Shared => fs::gofer::Access::Shared,
+        };
+        let options = fs::gofer::Options { access, readonly: readonly || overlay != Overlay::None, ..Default::default() };
+        let lower = fs::gofer::attach(self.vfs, self.gofer, attach, options)?;
+        match overlay {
+            Overlay::None => Ok(lower),
+            Overlay::Memory | Overlay::File(_) => fs::overlay::mount(self.vfs, lower, self.typed(b"tmpfs", "mode=755")?),
+        }
+    }
+
+    /// A file system of a registered type.
+    fn typed(&self, kind: &[u8], data: &str) -> Result<Mounted, Errno> {
+        let base = self.vfs.fs_type(kind)?;
+        let root = fs::tmpfs::nowhere(self.vfs)?;
+        let ctx = self.vfs.context(root, self.cred.clone());
+        (base.mount)(&MountArgs { ctx: &ctx, source: kind, flags: MountFlags::empty(), data })
+    }
+
+    fn add(&self, ns: &Arc<MountNamespace>, ctx: &WalkContext, mount: &MountConfig) -> Result<(), StartError> {
+        let what = format!("cannot mount {:?} at {:?}", mount.source, mount.destination);
+        let target = self.mount_point(ctx, mount).map_err(|e| bad(&what, e))?;
+        let data: Vec<&str> = mount.data.iter().map(String::as_str).filter(|o| *o != "tmpcopyup").collect();
+        let copy_up = mount.data.iter().any(|o| o == "tmpcopyup");
+        let typed = |kind: &[u8]| self.typed(kind, &data.join(","));
+        let mounted = match &mount.kind {
+            MountKind::Gofer { attach, access, overlay, .. } => {
+                self.gofer_tree(*attach, *access, *overlay, mount.readonly && *overlay == Overlay::None)
+            }
+            MountKind::Tmpfs => typed(b"tmpfs"),
+            MountKind::Proc => typed(b"proc"),
+            MountKind::Sysfs => typed(b"sysfs"),
+            MountKind::Devtmpfs => typed(b"devtmpfs"),
+            MountKind::Devpts => typed(b"devpts"),
+            MountKind::Mqueue => typed(b"mqueue"),
+            MountKind::Cgroup => typed(b"cgroup"),
+            MountKind::Cgroup2 => typed(b"cgroup2"),
+        };
+        let mounted = mounted.map_err(|e| bad(&what, e))?;
+        let flags = flags(mount);
+        let early = if copy_up { flags - MountFlags::RDONLY } else { flags };
+        let source = mount.source.as_bytes();
+        let covered = target.clone();
+        self.vfs.mount_at(ns, &target, mounted, source, early).map_err(|e| bad(&what, e))?;
+        if copy_up {
+            fs::tmpfs::copy_up(ctx, &covered, mount.destination.as_bytes()).map_err(|e| bad(&what, e))?;
+            if early != flags {
+                self.remount(ns, ctx, mount.destination.as_bytes(), flags).map_err(|e| bad(&what, e))?;
+            }
+        }
+        if let Some(p) = mount.propagation {
+            let mut kind = match p.mode {
+                PropagationMode::Shared => MountFlags::SHARED,
+                PropagationMode::Slave => MountFlags::SLAVE,
+                PropagationMode::Private => MountFlags::PRIVATE,
+                PropagationMode::Unbindable => MountFlags::UNBINDABLE,
+            };
+            kind.set(MountFlags::REC, p.recursive);
+            let name = mount.destination.as_bytes();
+            mounting::mount(ctx, ns, b"", name, b"", kind, "").map_err(|e| bad(&what, e))?;
+        }
+        Ok(())
+    }
+
+    /// The place of a mount, made where it is missing, as other runtimes do.
+    fn mount_point(&self, ctx: &WalkContext, mount: &MountConfig) -> Result<Path, Errno> {
+        let name = mount.destination.as_bytes();
+        if let Ok(path) = ctx.resolve(name, Lookup::FOLLOW) {
+            return Ok(path);
+        }
+        let is_file = matches!(mount.kind, MountKind::Gofer { file: true, .. });
+        make_path(ctx, name, is_file)?;
+        ctx.resolve(name, Lookup::FOLLOW)
+    }
+
+    fn remount(&self, ns: &MountNamespace, ctx: &WalkContext, name: &[u8], flags: MountFlags) -> Result<(), Errno> {
+        mounting::mount(ctx, ns, b"", name, b"", flags | MountFlags::REMOUNT | MountFlags::BIND, "")
+    }
+
+    fn make_readonly(&self, ns: &MountNamespace, ctx: &WalkContext, path: &str) -> Result<(), StartError> {
+        let what = format!("cannot make {path:?} read-only");
+        let Ok(place) = ctx.resolve(path.as_bytes(), Lookup::FOLLOW) else { return Ok(()) };
+        let flags = place.mount().flags() & MountFlags::PER_MOUNT;
+        mounting::bind(ns, place.clone(), place, true).map_err(|e| bad(&what, e))?;
+        self.remount(ns, ctx, path.as_bytes(), flags | MountFlags::RDONLY).map_err(|e| bad(&what, e))
+    }
+
+    fn mask(&self, ns: &MountNamespace, ctx: &WalkContext, path: &str) -> Result<(), StartError> {
+        let what = format!("cannot mask {path:?}");
+        let Ok(place) = ctx.resolve(path.as_bytes(), Lookup::FOLLOW) else { return Ok(()) };
+        let done = if place.is_dir() {
+            let empty = self.typed(b"tmpfs", "size=0,mode=755").map_err(|e| bad(&what, e))?;
+            self.vfs.mount_at(ns, &place, empty, b"tmpfs", MountFlags::RDONLY)
+        } else {
+            ctx.resolve(b"/dev/null", Lookup::FOLLOW).and_then(|null| mounting::bind(ns, null, place, false))
+        };
+        done.map_err(|e| bad(&what, e))
+    }
+}
+
+/// Makes directories on the way to `name`, and there a directory or an empty file.
+pub fn make_path(ctx: &WalkContext, name: &[u8], is_file: bool) -> Result<(), Errno> {
+    let parts: Vec<&[u8]> = name.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
+    let mut path = Vec::new();
+    for (i, part) in parts.iter().enumerate() {
+        path.push(b'/');
+        path.extend_from_slice(part);
+        let last = i + 1 == parts.len();
+        let made = if last && is_file { ops::mknod(ctx, &path, 0o100_644, 0) } else { ops::mkdir(ctx, &path, 0o755) };
+        match made {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(Errno::EROFS) if ctx.resolve(&path, Lookup::FOLLOW).is_ok() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn flags(mount: &MountConfig) -> MountFlags {
+    let mut flags = match mount.atime {
+        Atime::Relative => MountFlags::RELATIME,
+        Atime::Strict => MountFlags::STRICTATIME,
+        Atime::NoDirectories => MountFlags::NODIRATIME,
+        Atime::None => MountFlags::NOATIME,
+    };
+    flags.set(MountFlags::RDONLY, mount.readonly);
+    flags.set(MountFlags::NOEXEC, mount.noexec);
+    flags.set(MountFlags::NOSUID, mount.nosuid);
+    flags.set(MountFlags::NODEV, mount.nodev);
+    flags
+}
