@@ -7,7 +7,7 @@ use crate::{
 };
 use abi::{SigInfo, Signal};
 use control_proto::{
-    Error, ErrorKind, EventOut, ExecArgs, Process, RuntimeState, SignalArgs, WaitPidArgs, cpu_share, cpu_time,
+    Error, ErrorKind, EventOut, ExecArgs, Process, RuntimeState, SignalArgs, SignalMode, WaitPidArgs, cpu_share, cpu_time,
     event::Event, start_time,
 };
 use control_server::{ExecFiles, Methods};
@@ -210,7 +210,8 @@ impl Methods for Sandbox {
             let Some(pid) = group.pid.number_in(ns) else { continue };
             let (user, system) = group.times_ns();
             let age = now.saturating_sub(group.start_ns);
-            let started = kernel::time::clock::realtime_ns().saturating_sub(age);
+            let clock = kernel::time::clock::realtime_ns();
+            let started = clock.saturating_sub(age);
             let (cmd, uid) = kernel.command_line(&group);
             list.push(Process {
                 uid,
@@ -218,10 +219,10 @@ impl Methods for Sandbox {
                 ppid: if parent == 0 { 0 } else { inside(parent) },
                 pgid: inside(pgid),
                 threads: threads.into_iter().map(inside).collect(),
-                c: cpu_share(std::time::Duration::from_nanos(user + system), std::time::Duration::from_nanos(age)),
+                c: cpu_share(user + system, age),
                 tty: group.terminal().map_or_else(|| "?".into(), |t| t.name()),
-                stime: start_time(std::time::Duration::from_nanos(started)),
-                time: cpu_time(std::time::Duration::from_nanos(user + system)),
+                stime: start_time(seconds(started), seconds(clock)),
+                time: cpu_time(user + system),
                 cmd,
             });
         }
@@ -245,32 +246,27 @@ impl Methods for Sandbox {
             .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, format!("{} is no signal", args.signo)).with_errno(22))?;
         let info = SigInfo::kill(signal, abi::signal::SI_USER, 0, 0);
         let kernel = self.kernel();
-        match args.target() {
-            control_proto::SignalTarget::All => {
+        match args.mode {
+            SignalMode::All => {
                 let groups: Vec<_> = kernel.tree.lock().nodes.values().map(|n| n.group.clone()).collect();
                 for group in groups {
                     let _ = group.send_signal_from_outside(info); // it may have ended meanwhile
                 }
                 Ok(())
             }
-            control_proto::SignalTarget::ForegroundOf(pid) => {
-                let group = if pid == 0 { self.process(1)? } else { self.process(pid)? };
+            SignalMode::ForegroundProcessGroup => {
+                let group = self.process(if args.pid == 0 { 1 } else { args.pid })?;
                 match group.terminal().and_then(|t| t.session_and_foreground().1) {
                     Some(pgid) => kernel.signal_process_group(pgid, info).map_err(gone),
                     None => group.send_signal_from_outside(info).map_err(gone),
                 }
             }
-            control_proto::SignalTarget::Group(pid) => {
-                let group = self.process(pid)?;
-                let pgid = kernel.tree.lock().nodes.get(&group.tgid()).map(|n| n.pgid);
-                kernel.signal_process_group(pgid.unwrap_or(group.tgid()), info).map_err(gone)
-            }
-            control_proto::SignalTarget::Process(pid) => {
-                if self.state().init.is_some() && (pid == 0 || pid == 1) {
+            SignalMode::Process => {
+                let pid = if args.pid == 0 { 1 } else { args.pid };
+                if pid == 1 && self.state().init.is_some() {
                     return self.signal_created(signal);
                 }
-                let group = self.process(if pid == 0 { 1 } else { pid })?;
-                group.send_signal_from_outside(info).map_err(gone)
+                self.process(pid)?.send_signal_from_outside(info).map_err(gone)
             }
         }
     }
@@ -320,7 +316,6 @@ impl Methods for Sandbox {
         let state = self.state();
         Ok(match state.phase {
             Phase::Created => RuntimeState::Creating,
-            Phase::Running if state.paused => RuntimeState::Paused,
             Phase::Running => RuntimeState::Running,
             Phase::Stopped(_) => RuntimeState::Stopped,
         })
@@ -351,6 +346,10 @@ impl Sandbox {
     pub fn begin(&self, mode: StartMode) -> Result<(), Error> {
         if mode == StartMode::Now { self.start() } else { Ok(()) }
     }
+}
+
+fn seconds(ns: u64) -> i64 {
+    (ns / 1_000_000_000) as i64 // far below the sign
 }
 
 fn gone(errno: abi::Errno) -> Error {

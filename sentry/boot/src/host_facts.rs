@@ -26,7 +26,10 @@ pub fn get() -> HostFacts {
 fn aux_info(auxv: &[u8]) -> AuxInfo {
     let word = |b: &[u8]| b.try_into().map_or(0, u64::from_le_bytes);
     let value = |kind: u64| {
-        auxv.chunks_exact(16).find(|e| e.get(..8).is_some_and(|k| word(k) == kind)).and_then(|e| e.get(8..)).map_or(0, word)
+        auxv.chunks_exact(16)
+            .find(|e| e.get(..8).is_some_and(|k| word(k) == kind))
+            .and_then(|e| e.get(8..))
+            .map_or(0, word)
     };
     AuxInfo {
         hwcap: value(abi::elf::AT_HWCAP),

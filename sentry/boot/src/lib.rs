@@ -5,9 +5,13 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod host_facts;
+pub mod logging;
+pub mod machine;
 pub mod report;
 
 pub use config::BootConfig;
+pub use host_facts::prepare;
 pub use report::{ReadyReport, StartError, StartErrorKind};
 
 /// Why a sandbox ended without its init having decided so.

@@ -49,3 +49,10 @@ pub fn install(config: &LogConfig, fd: OwnedFd, strace: bool) {
         log::set_max_level(level);
     }
 }
+
+/// Sends everything to standard error (examples and tests).
+pub fn to_stderr() {
+    if let Ok(fd) = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned() {
+        install(&LogConfig { fd: 2, debug: false, json: false }, fd, true);
+    }
+}
