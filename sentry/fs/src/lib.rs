@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod dev;
 pub mod eventfd;
 pub mod fifo;
 pub mod memfd;

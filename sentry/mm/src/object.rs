@@ -202,17 +202,23 @@ impl MemoryObject {
         if state.pages.get(first).is_none() {
             let gap_end =
                 state.pages.at_or_after(first).map_or(first + len, |(r, _)| r.start.min(first + len));
-            let bytes = gap_end - first;
+            let mut bytes = gap_end - first;
             let hint = match state.pages.before(first) {
                 Some((r, off)) if r.end == first => Hint::At(off.0 + (r.end - r.start)),
                 _ => Hint::Up,
             };
             if let Some(quota) = &self.quota {
-                quota.charge(bytes)?;
+                // What is left may still do for a part.
+                while let Err(e) = quota.charge(bytes) {
+                    if bytes <= PAGE_SIZE {
+                        return Err(e);
+                    }
+                    bytes = page_down(bytes / 2).max(PAGE_SIZE);
+                }
             }
             match self.memory.allocate_hint(bytes, hint) {
                 Ok(place) => {
-                    state.pages.insert(first..gap_end, FileOffset(place));
+                    state.pages.insert(first..first + bytes, FileOffset(place));
                     state.bytes += bytes;
                 }
                 Err(e) => {

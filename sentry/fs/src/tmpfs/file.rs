@@ -72,7 +72,10 @@ impl FileOps for TmpfsFile {
                 object.punch_hole(offset..end);
                 Ok(())
             }),
-            m if m.is_empty() => self.writing(file, |object| object.allocate(offset..end, keep)),
+            m if m.is_empty() => {
+                self.inode.room_for(len)?;
+                self.writing(file, |object| object.allocate(offset..end, keep))
+            }
             _ => Err(Errno::EOPNOTSUPP),
         }
     }

@@ -115,6 +115,14 @@ impl TmpfsInode {
         self.data.as_ref().ok_or(Errno::EINVAL)
     }
 
+    /// `ENOSPC` if `len` bytes more than the file has cannot be had: asked first, so that what fails takes nothing.
+    pub(super) fn room_for(&self, len: u64) -> Result<(), Errno> {
+        let max = self.fs.usage.max_bytes.load(Ordering::Relaxed);
+        let left = max.saturating_sub(self.fs.usage.used_bytes.load(Ordering::Relaxed));
+        let more = len.saturating_sub(self.object()?.allocated_bytes());
+        if max != 0 && more > left { Err(Errno::ENOSPC) } else { Ok(()) }
+    }
+
     fn this(&self) -> Result<Arc<TmpfsInode>, Errno> {
         self.me.upgrade().ok_or(Errno::ENOENT)
     }

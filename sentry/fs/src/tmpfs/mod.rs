@@ -11,9 +11,11 @@
 mod dir;
 mod file;
 mod inode;
+#[cfg(test)]
+mod mount_tests;
 mod options;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use inode::TmpfsInode;
 pub use options::Options;

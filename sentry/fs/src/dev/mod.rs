@@ -1,0 +1,4 @@
+//! Devices: [`mem`] has those of memory, [`devtmpfs`] the file system with the usual nodes.
+
+pub mod devtmpfs;
+pub mod mem;
