@@ -30,7 +30,7 @@ pub fn may_access(caller: &Task, target: &Task, creds: AccessCreds) -> Result<()
     }
     let dumpable = target.mm().is_ok_and(|mm| mm.dumpable() == 1);
     // Whoever can do less must not get at what the other can do.
-    let no_more =
-        mine.user_ns.id == theirs.user_ns.id && theirs.permitted.bits() & !mine.permitted.bits() == 0;
+    let caps = if creds == AccessCreds::Real { mine.permitted } else { mine.effective };
+    let no_more = mine.user_ns.id == theirs.user_ns.id && theirs.permitted.is_subset(caps);
     if same_ids && dumpable && no_more { Ok(()) } else { Err(Errno::EPERM) }
 }

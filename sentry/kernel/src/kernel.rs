@@ -102,6 +102,8 @@ pub struct Kernel {
     pub new_ipc_namespace: OnceLock<NewNamespace>,
     /// Makes a network namespace.
     pub new_net_namespace: OnceLock<NewNamespace>,
+    /// Where namespaces are files.
+    pub ns_mount: OnceLock<Arc<vfs::Mount>>,
     /// Called when a process without a parent has ended: a container's first one, or one that an exec started.
     pub on_root_end: OnceLock<Box<dyn Fn(&Arc<ThreadGroup>, ExitStatus) + Send + Sync>>,
     /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
@@ -143,6 +145,7 @@ impl Kernel {
             pause: Pause::default(),
             new_ipc_namespace: OnceLock::new(),
             new_net_namespace: OnceLock::new(),
+            ns_mount: OnceLock::new(),
             on_root_end: OnceLock::new(),
             boot_ns: ksync::exec::monotonic_ns(),
         })

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod loader;
 pub mod namespaces;
 pub mod pid;
+pub mod pidfd;
 pub mod signal;
 pub mod task;
 pub mod thread_group;

@@ -1,5 +1,11 @@
 //! Namespaces that a task refers to beside those of users (in its credentials) and pids.
 
+pub mod handle;
+pub mod id_map;
+
+pub use handle::{NamespaceHandle, NamespaceKind, NsFile};
+pub use id_map::{show_id_map, write_id_map, write_setgroups};
+
 use ksync::{Mutex, rank};
 use std::{any::Any, sync::Arc};
 use vfs::{MountNamespace, UserNamespace, cred::next_namespace_id};

@@ -136,6 +136,11 @@ impl Pid {
         self.numbers.last().map_or(0, |(_, n)| *n)
     }
 
+    /// The number in the namespace that it was made in: what its owner sees itself.
+    pub fn own_number(&self) -> u32 {
+        self.numbers.first().map_or(0, |(_, n)| *n)
+    }
+
     /// The number as seen from `ns`, if it is seen there.
     pub fn number_in(&self, ns: &PidNamespace) -> Option<u32> {
         self.numbers.iter().find(|(n, _)| n.id == ns.id).map(|(_, n)| *n)

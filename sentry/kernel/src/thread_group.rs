@@ -32,6 +32,16 @@ pub struct ThreadGroup {
     pub exited: WaitQueue,
     /// Has `execve`d a program with set-id bits or the like: not to be looked into.
     pub undumpable: AtomicBool,
+    /// All threads have ended.
+    pub ended: AtomicBool,
+    /// The parent has been told, and it is in the tree no more.
+    pub reaped: AtomicBool,
+    /// `PR_SET_THP_DISABLE`; remembered.
+    pub thp_disabled: AtomicBool,
+    /// What `membarrier(2)` was told to expect.
+    pub barriers: AtomicU32,
+    /// What the leader gave to `exit(2)` while other threads went on: the code of the process unless `exit_group` gives one.
+    pub(crate) leader_status: Mutex<Option<ExitStatus>>,
     /// Real user of the thread that ended last (for `waitid` on a zombie).
     pub(crate) last_uid: AtomicU32,
     /// CPU time of threads that have ended, in nanoseconds: user and system.
@@ -42,6 +52,10 @@ pub struct ThreadGroup {
     pub children_user_ns: AtomicU64,
     /// As above.
     pub children_system_ns: AtomicU64,
+    /// Highest resident size of a child that was waited for, in KiB.
+    pub children_max_rss_kb: AtomicU64,
+    /// Highest resident size that was left at an exec or the end, in KiB.
+    pub max_rss_kb: AtomicU64,
     /// `CLOCK_MONOTONIC` at its start.
     pub start_ns: u64,
 }
@@ -62,11 +76,18 @@ impl ThreadGroup {
             signal_events: WaitQueue::new(),
             exited: WaitQueue::new(),
             undumpable: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            reaped: AtomicBool::new(false),
+            thp_disabled: AtomicBool::new(false),
+            barriers: AtomicU32::new(0),
+            leader_status: Mutex::new(rank::LEAF, None),
             last_uid: AtomicU32::new(0),
             past_user_ns: AtomicU64::new(0),
             past_system_ns: AtomicU64::new(0),
             children_user_ns: AtomicU64::new(0),
             children_system_ns: AtomicU64::new(0),
+            children_max_rss_kb: AtomicU64::new(0),
+            max_rss_kb: AtomicU64::new(0),
             start_ns,
         })
     }

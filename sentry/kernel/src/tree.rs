@@ -4,6 +4,7 @@
 //! waited for. **Lock order:** [`rank::TASK_TREE`](ksync::rank::TASK_TREE) (the lock is [`Kernel::tree`](crate::Kernel::tree)).
 
 use crate::{Task, ThreadGroup, pid::Pid};
+use abi::Errno;
 use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
@@ -105,5 +106,73 @@ impl ProcessTree {
             let Some(node) = self.nodes.get(tgid).filter(|n| n.zombie.is_none()) else { return false };
             self.nodes.get(&node.parent).is_some_and(|parent| parent.pgid != pgid && parent.sid == node.sid)
         })
+    }
+}
+
+impl ProcessTree {
+    /// `setpgid(2)`: puts `process`, which is `caller` or a child of it, into group `pgid` (`EPERM` if there is no such number).
+    pub fn set_process_group(
+        &mut self,
+        caller: u32,
+        process: u32,
+        pgid: Result<u32, Errno>,
+    ) -> Result<(), Errno> {
+        let my_session = self.nodes.get(&caller).ok_or(Errno::ESRCH)?.sid;
+        let Some(node) = self.nodes.get(&process) else {
+            // A thread that leads no process.
+            return Err(if self.task(process).is_some() { Errno::EINVAL } else { Errno::ESRCH });
+        };
+        if node.parent == caller {
+            if node.sid != my_session {
+                return Err(Errno::EPERM);
+            }
+            if node.has_execed {
+                return Err(Errno::EACCES);
+            }
+        } else if process != caller {
+            return Err(Errno::ESRCH);
+        }
+        if node.sid == process {
+            return Err(Errno::EPERM); // it leads its session
+        }
+        let pgid = pgid?;
+        let (old, sid) = (node.pgid, node.sid);
+        if pgid != process {
+            let first = self.groups.get(&pgid).and_then(|members| members.first());
+            let there = first.and_then(|member| self.nodes.get(member)).is_some_and(|n| n.sid == my_session);
+            if !there {
+                return Err(Errno::EPERM);
+            }
+        }
+        if pgid == old {
+            return Ok(());
+        }
+        // The new one first: a session whose last group goes is forgotten.
+        self.groups.entry(pgid).or_default().insert(process);
+        self.sessions.entry(sid).or_default().groups.insert(pgid);
+        self.leave_group(process, old, sid);
+        if let Some(node) = self.nodes.get_mut(&process) {
+            node.pgid = pgid;
+        }
+        self.forget_pid_if_unused(old);
+        Ok(())
+    }
+
+    /// `setsid(2)`: makes `process` the leader of a new session and group. `EPERM` if it leads a group already.
+    pub fn begin_session(&mut self, process: u32) -> Result<(), Errno> {
+        let node = self.nodes.get(&process).ok_or(Errno::ESRCH)?;
+        if self.groups.contains_key(&process) || self.sessions.contains_key(&process) {
+            return Err(Errno::EPERM);
+        }
+        let (pgid, sid) = (node.pgid, node.sid);
+        self.leave_group(process, pgid, sid);
+        self.groups.entry(process).or_default().insert(process);
+        self.sessions.insert(process, Session { terminal: None, groups: BTreeSet::from([process]) });
+        if let Some(node) = self.nodes.get_mut(&process) {
+            (node.pgid, node.sid) = (process, process);
+        }
+        self.forget_pid_if_unused(pgid);
+        self.forget_pid_if_unused(sid);
+        Ok(())
     }
 }

@@ -263,16 +263,21 @@ impl Credentials {
         if parent.uid_inside(self.euid).is_none() || parent.gid_inside(self.egid).is_none() {
             return Err(Errno::EPERM);
         }
-        Ok(Arc::new(Credentials {
+        Ok(Arc::new(self.with_all_caps_in(UserNamespace::child(parent, self.euid, self.egid))))
+    }
+
+    /// These ids in `user_ns`, with every capability there (`setns(2)`).
+    pub fn with_all_caps_in(&self, user_ns: Arc<UserNamespace>) -> Credentials {
+        Credentials {
             permitted: CapSet::FULL,
             effective: CapSet::FULL,
             inheritable: CapSet::EMPTY,
             bounding: CapSet::FULL,
             ambient: CapSet::EMPTY,
             securebits: 0,
-            user_ns: UserNamespace::child(parent, self.euid, self.egid),
+            user_ns,
             ..self.clone()
-        }))
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub mod stop;
 use crate::Task;
 use abi::{
     SigSet, Signal,
-    signal::{NSIG, SigAction, SigAltStack, SsFlags},
+    signal::{DefaultAction, NSIG, SigAction, SigAltStack, SsFlags},
 };
 use ksync::{Mutex, MutexGuard, rank};
 use pending::Pending;
@@ -166,6 +166,28 @@ pub fn queued() -> usize {
 }
 
 impl Task {
+    /// `sigaction(2)`: what `signal` did before. What is pending of a signal that is ignored from now on is forgotten.
+    pub fn set_signal_action(&self, signal: Signal, action: SigAction) -> SigAction {
+        let mut group = self.group.signals.lock();
+        let before = group.hand.set(signal, action);
+        let by_default = matches!(signal.default_action(), DefaultAction::Ignore | DefaultAction::Cont);
+        if action.is_ignore() || action.is_default() && by_default {
+            let one = SigSet::of(&[signal]);
+            group.pending.remove(one);
+            for task in group.live() {
+                task.signals.lock().pending.remove(one);
+            }
+        }
+        before
+    }
+
+    /// What is pending and blocked (`sigpending(2)`).
+    pub fn pending_signals(&self) -> SigSet {
+        let group = self.group.signals.lock();
+        let mine = self.signals.lock();
+        group.pending.set().union(mine.pending.set()).intersection(mine.mask)
+    }
+
     /// Its signal state, locked.
     pub fn lock_signals(&self) -> MutexGuard<'_, TaskSignals> {
         self.signals.lock()

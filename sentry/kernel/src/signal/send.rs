@@ -29,6 +29,11 @@ impl ThreadGroup {
         self.send(info, Target::Process, true)
     }
 
+    /// Sends a signal to the process; `outside` if the sender is not in its pid namespace.
+    pub fn send_signal_as(self: &Arc<Self>, info: SigInfo, outside: bool) -> Result<(), Errno> {
+        self.send(info, Target::Process, outside)
+    }
+
     fn send(self: &Arc<Self>, info: SigInfo, target: Target<'_>, outside: bool) -> Result<(), Errno> {
         let Some(signal) = info.signal() else { return Err(Errno::EINVAL) };
         let limit = self.limits.lock().soft(Resource::Sigpending);
@@ -175,6 +180,11 @@ impl Task {
     /// Sends a signal to this thread. `EAGAIN` if it has to be queued and the queue is full.
     pub fn send_signal(self: &Arc<Self>, info: SigInfo) -> Result<(), Errno> {
         self.group.send(info, Target::Thread(self), false)
+    }
+
+    /// The same; `outside` if the sender is not in its pid namespace.
+    pub fn send_signal_as(self: &Arc<Self>, info: SigInfo, outside: bool) -> Result<(), Errno> {
+        self.group.send(info, Target::Thread(self), outside)
     }
 
     /// Sends a signal that this thread's own instruction caused: if it is blocked or ignored, the process ends by it.

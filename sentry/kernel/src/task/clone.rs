@@ -143,6 +143,8 @@ impl Task {
         let signals = self.signals.lock().fork(keep_alt_stack);
         let child = Task::new(group, pid.clone(), state, signals, regs);
         *child.initial_fp.lock() = fp;
+        let attributes = self.attributes.lock().fork();
+        *child.attributes.lock() = attributes;
         if flags.contains(CloneFlags::VFORK) {
             *child.vfork_done.lock() = Some(Arc::default());
         }
@@ -206,6 +208,8 @@ impl Task {
         signals.unkillable = pid.number_in(ns) == Some(1);
         let limits = self.group.limits.lock().clone();
         let group = ThreadGroup::new(self.kernel.clone(), pid, signals, limits);
+        let barriers = self.group.barriers.load(Ordering::Relaxed);
+        group.barriers.store(barriers, Ordering::Relaxed);
         group.undumpable.store(self.group.undumpable.load(Ordering::Relaxed), Ordering::Relaxed);
         group
     }

@@ -160,6 +160,7 @@ impl Task {
             group.hand.reset_caught();
             self.signals.lock().alt_stack = no_alt_stack();
         }
+        self.group.barriers.store(0, Ordering::Relaxed);
         self.delete_posix_timers();
         if let Some(node) = self.kernel.tree.lock().nodes.get_mut(&self.group.tgid()) {
             node.has_execed = true;

@@ -36,9 +36,13 @@ impl Task {
         let context = self.context.lock().take();
         drop(context);
         let status = *self.exit_code.lock();
+        if self.is_leader() {
+            *self.group.leader_status.lock() = status;
+        }
         let last = self.leave_group();
         if last {
-            let status = (*self.group.exiting.lock()).or(status).unwrap_or(ExitStatus::Code(0));
+            let of_leader = *self.group.leader_status.lock();
+            let status = (*self.group.exiting.lock()).or(of_leader).or(status).unwrap_or(ExitStatus::Code(0));
             self.end_process(status).await;
         }
     }
@@ -57,6 +61,11 @@ impl Task {
             self.kernel.futexes.wake(&mm, clear, false, 1, u32::MAX);
         }
         let mm = self.state.lock().mm.take();
+        if let Some(mm) = &mm
+            && Arc::strong_count(mm) == 1
+        {
+            self.group.max_rss_kb.fetch_max(mm.sizes().vm_hwm >> 10, Ordering::Relaxed);
+        }
         drop(mm);
         self.release_vfork_parent();
     }
@@ -97,6 +106,7 @@ impl Task {
         }
         drop(tree);
         self.group.child_events.notify(Ready::OTHER); // an exec may wait to be alone
+        self.group.exited.notify(Ready::IN | Ready::RDNORM); // descriptors of threads
         last
     }
 
@@ -125,6 +135,7 @@ impl Task {
             let _ = group.send_signal(SigInfo::kernel(Signal::SIGCONT));
         }
         let (parent, adopted) = parent;
+        self.group.ended.store(true, Ordering::SeqCst);
         self.group.exited.notify(Ready::IN | Ready::HUP | Ready::OTHER);
         for (child, death_signal, zombie) in adopted {
             if let Some(signal) = Signal::new(death_signal) {
@@ -284,6 +295,8 @@ impl ProcessTree {
     /// Forgets a zombie; its parent's table, group and session let go of it.
     pub fn remove(&mut self, tgid: u32) {
         let Some(node) = self.nodes.remove(&tgid) else { return };
+        node.group.reaped.store(true, Ordering::SeqCst);
+        node.group.exited.notify(Ready::IN | Ready::RDNORM | Ready::HUP);
         if let Some(parent) = self.nodes.get_mut(&node.parent) {
             parent.children.remove(&tgid);
         }

@@ -3,16 +3,20 @@
 //! [`Task`] is the thread's data; [`run`] its future; [`block`] how it sleeps; [`current`] how code that
 //! is far from a system call (a terminal, `/proc/self`) finds out on whose behalf it runs.
 
+pub mod attributes;
 mod block;
 pub mod clone;
+pub mod cred;
 mod current;
 pub mod exec;
 pub mod exit;
+mod find;
 pub mod namespaces;
 pub mod run;
 pub mod spawn;
 pub mod wait;
 
+pub use attributes::Attributes;
 pub use block::{Deadline, Wait};
 pub use current::current;
 
@@ -81,6 +85,8 @@ pub struct Task {
     pub state: Mutex<TaskState>,
     /// Private pending signals, mask, alternate stack.
     pub signals: Mutex<TaskSignals>,
+    /// Scheduling and the like.
+    pub attributes: Mutex<Attributes>,
     /// Registers, while the kernel has control.
     pub regs: Mutex<Regs>,
     /// Its context on the platform; none before its first run and after its end.
@@ -131,6 +137,7 @@ impl Task {
             group,
             state: Mutex::new(rank::TASK, state),
             signals: Mutex::new(rank::TASK_SIGNALS, signals),
+            attributes: Mutex::new(rank::LEAF, Attributes::default()),
             regs: Mutex::new(rank::LEAF, regs),
             context: Mutex::new(rank::CONTEXT, None),
             interrupt: Mutex::new(rank::LEAF, None),

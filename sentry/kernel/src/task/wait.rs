@@ -172,6 +172,7 @@ impl ThreadGroup {
         Rusage {
             ru_utime: Timeval::from_ns(user + children_user),
             ru_stime: Timeval::from_ns(system + children_system),
+            ru_maxrss: self.max_rss_kb.load(Ordering::Relaxed) as i64,
             ..Rusage::default()
         }
     }
@@ -181,5 +182,8 @@ impl ThreadGroup {
             (child.times_ns(), child.children_times_ns());
         self.children_user_ns.fetch_add(user + children_user, Ordering::Relaxed);
         self.children_system_ns.fetch_add(system + children_system, Ordering::Relaxed);
+        let rss =
+            child.max_rss_kb.load(Ordering::Relaxed).max(child.children_max_rss_kb.load(Ordering::Relaxed));
+        self.children_max_rss_kb.fetch_max(rss, Ordering::Relaxed);
     }
 }
