@@ -10,6 +10,7 @@
 
 pub mod epoll;
 pub mod eventfd;
+pub mod file;
 pub mod futex;
 pub mod inherit;
 pub mod io;

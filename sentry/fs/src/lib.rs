@@ -7,6 +7,7 @@
 pub mod dev;
 pub mod eventfd;
 pub mod fifo;
+pub mod gofer;
 pub mod memfd;
 pub mod pipe;
 pub mod signalfd;

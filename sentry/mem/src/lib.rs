@@ -6,13 +6,15 @@
 //! [`RangeMap`] is the interval map that the allocator and address spaces are built on.
 //!
 //! **Invariant:** memory that an application can change under us is only reached through [`VolatileSlice`],
-//! never as a `&[u8]`. All `unsafe` of this crate is in [`file`].
+//! never as a `&[u8]`. All `unsafe` of this crate is in [`file`] and [`host`].
 
 #![deny(unsafe_code)]
 
 #[allow(unsafe_code, reason = "maps the memory file")]
 pub mod file;
 mod free;
+#[allow(unsafe_code, reason = "hands volatile memory to the host")]
+pub mod host;
 pub mod io;
 pub mod mappable;
 pub mod range_map;

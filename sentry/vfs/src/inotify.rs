@@ -211,6 +211,27 @@ pub fn entry_moved(
     }
 }
 
+/// Something outside of the sandbox changed `name` of `dir`, which is `inode` if that is known: `what` is one event. `cookie` ties
+/// the halves of a rename.
+pub fn outside_event(
+    dir: &Arc<dyn Inode>,
+    name: &[u8],
+    inode: Option<&Arc<dyn Inode>>,
+    what: Events,
+    is_dir: bool,
+    cookie: u32,
+) {
+    if nobody_watches() {
+        return;
+    }
+    // Cookies of our own renames count from 1.
+    let cookie = if cookie == 0 { 0 } else { cookie | 1 << 31 };
+    tell(dir, Notice { what, is_dir, name, cookie, ..Notice::default() });
+    if let Some(inode) = inode {
+        tell(inode, Notice { what, is_dir, ..Notice::default() });
+    }
+}
+
 /// An open file is closed for good: `CLOSE_WRITE` or `CLOSE_NOWRITE`, and `DELETE_SELF` if that was the end of its inode.
 /// Called by the drop of [`File`] alone.
 pub fn file_closed(file: &File, inode: &Arc<dyn Inode>) {
