@@ -25,27 +25,46 @@ const MIN_RECEIVE_BUFFER: usize = 2304;
 bitflags::bitflags! {
     /// Options that are on or off.
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-    #[allow(missing_docs, reason = "names of socket(7)")]
     pub struct Flags: u32 {
+        /// `SO_REUSEADDR`.
         const REUSEADDR = 1 << 0;
+        /// `SO_REUSEPORT`.
         const REUSEPORT = 1 << 1;
+        /// `SO_KEEPALIVE`.
         const KEEPALIVE = 1 << 2;
+        /// `SO_BROADCAST`.
         const BROADCAST = 1 << 3;
+        /// `SO_OOBINLINE`.
         const OOBINLINE = 1 << 4;
+        /// `SO_PASSCRED`.
         const PASSCRED = 1 << 5;
+        /// `SO_PASSPIDFD`.
         const PASSPIDFD = 1 << 6;
+        /// `SO_PASSSEC`.
         const PASSSEC = 1 << 7;
+        /// `SO_TIMESTAMP`.
         const TIMESTAMP = 1 << 8;
+        /// `SO_TIMESTAMPNS`.
         const TIMESTAMPNS = 1 << 9;
+        /// `SO_DONTROUTE`.
         const DONTROUTE = 1 << 10;
+        /// `SO_DEBUG`.
         const DEBUG = 1 << 11;
+        /// `SO_NO_CHECK`.
         const NO_CHECK = 1 << 12;
+        /// `SO_RXQ_OVFL`.
         const RXQ_OVFL = 1 << 13;
+        /// `SO_ZEROCOPY`.
         const ZEROCOPY = 1 << 14;
+        /// `SO_SELECT_ERR_QUEUE`.
         const SELECT_ERR_QUEUE = 1 << 15;
+        /// `SO_LOCK_FILTER`.
         const LOCK_FILTER = 1 << 16;
+        /// `SO_RCVMARK`.
         const RCVMARK = 1 << 17;
+        /// `SO_NOFCS`.
         const NOFCS = 1 << 18;
+        /// `SO_WIFI_STATUS`.
         const WIFI_STATUS = 1 << 19;
     }
 }

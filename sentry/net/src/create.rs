@@ -1,6 +1,6 @@
 //! `socket(2)` and `socketpair(2)`.
 
-use crate::{caller::Caller, namespace::NetNamespace, socket::SocketOps, unix::UnixSocket};
+use crate::{caller::Caller, inet, namespace::NetNamespace, socket::SocketOps, unix::UnixSocket};
 use abi::{Errno, SockType, socket::*};
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub fn socket(
             }
             UnixSocket::new(ns.clone(), kind, uid)?
         }
+        AF_INET | AF_INET6 => inet::create(ns, caller, family, kind, protocol)?,
         // Devices and protocols that there are no drivers for.
         _ => return Err(Errno::EAFNOSUPPORT),
     };

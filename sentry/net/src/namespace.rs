@@ -1,6 +1,6 @@
 //! [`NetNamespace`]: a network of its own (`network_namespaces(7)`): the loopback interface, ports, abstract names.
 
-use crate::{socket::SocketOps, unix::AbstractNames};
+use crate::{inet::ports::Ports, socket::SocketOps, unix::AbstractNames};
 use abi::socket::IffFlags;
 use ksync::{Mutex, rank};
 use std::{
@@ -62,6 +62,10 @@ pub struct NetNamespace {
     pub loopback: Loopback,
     /// Abstract names of Unix sockets.
     pub unix: AbstractNames,
+    /// TCP's ports.
+    pub tcp_ports: Arc<Ports>,
+    /// UDP's ports.
+    pub udp_ports: Arc<Ports>,
     sockets: Mutex<BTreeMap<u64, Weak<dyn SocketOps>>>,
 }
 
@@ -80,6 +84,8 @@ impl NetNamespace {
                 bytes: AtomicU64::new(0),
             },
             unix: AbstractNames::default(),
+            tcp_ports: Ports::new(),
+            udp_ports: Ports::new(),
             sockets: Mutex::new(rank::LEAF, BTreeMap::new()),
         })
     }
