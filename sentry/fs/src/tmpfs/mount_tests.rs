@@ -349,3 +349,115 @@ fn a_chroot_sees_its_part() {
     let outside = vfs::dpath::getcwd(&w.ctx.root, &ctx.root);
     assert_eq!(outside, Ok(b"(unreachable)/".to_vec()));
 }
+
+#[test]
+fn descriptor_based_calls() {
+    use abi::process::{
+        FSCONFIG_CMD_CREATE, FSCONFIG_CMD_RECONFIGURE, FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING,
+        MountAttrFlags, MoveMountFlags, OpenTreeFlags,
+    };
+    use vfs::mount::api;
+    let w = world();
+    w.private();
+    w.dirs(&["/m", "/n", "/a", "/a/sub"]);
+    let (ctx, ns) = (&w.ctx, &*w.ns);
+    assert_eq!(api::fsopen(ctx, ns, b"nofs").err(), Some(Errno::ENODEV));
+    assert_eq!(api::fsopen(&w.as_user(1), ns, b"tmpfs").err(), Some(Errno::EPERM));
+    let config = api::fsopen(ctx, ns, b"tmpfs").unwrap();
+    let set =
+        |command, key: &[u8], value: &[u8]| api::fsconfig(ctx, ns, &config, command, Some(key), Some(value));
+    set(FSCONFIG_SET_STRING, b"source", b"src").unwrap();
+    assert_eq!(set(FSCONFIG_SET_STRING, b"source", b"again"), Err(Errno::EINVAL));
+    set(FSCONFIG_SET_STRING, b"size", b"1m").unwrap();
+    set(FSCONFIG_SET_FLAG, b"rw", b"").unwrap();
+    assert_eq!(api::fsmount(ctx, ns, &config, 0).err(), Some(Errno::EINVAL), "not made yet");
+    set(FSCONFIG_CMD_CREATE, b"", b"").unwrap();
+    let tree = api::fsmount(ctx, ns, &config, MountAttrFlags::NOSUID.bits()).unwrap();
+    let inside = ctx.at(tree.path().clone());
+    ops::mkdir(&inside, b"d", 0o755).unwrap();
+    let empty = (MoveMountFlags::F_EMPTY_PATH | MoveMountFlags::T_SYMLINKS).bits();
+    api::move_mount(&inside, b"", ctx, b"/m", ns, empty).unwrap();
+    drop(tree);
+    assert!(w.exists("/m/d"), "attached, so it does not go with the file");
+    let text = String::from_utf8(show::mounts(ns, &ctx.root)).unwrap();
+    assert!(text.ends_with("src /m tmpfs rw,nosuid,relatime,size=1024k 0 0\n"), "{text}");
+
+    // A copy goes with its file unless it is attached.
+    w.mount("s", "/a/sub", NONE).unwrap();
+    w.write("/a/sub/f", b"");
+    let flags = (OpenTreeFlags::CLONE | OpenTreeFlags::RECURSIVE).bits();
+    let tree = api::open_tree(ctx, ns, b"/a", flags).unwrap();
+    let inside = ctx.at(tree.path().clone());
+    assert!(inside.resolve(b"sub/f", Lookup::empty()).is_ok());
+    assert_eq!(w.points(), ["/", "/m", "/a/sub"]);
+    api::move_mount(&inside, b"", ctx, b"/n", ns, empty).unwrap();
+    assert_eq!(w.points(), ["/", "/m", "/a/sub", "/n", "/n/sub"]);
+    let tree = api::open_tree(ctx, ns, b"/a", flags).unwrap();
+    let sub = ctx.at(tree.path().clone()).resolve(b"sub", Lookup::empty()).unwrap();
+    drop(tree);
+    assert!(sub.mount().mount_point().is_none(), "taken apart");
+    assert_eq!(api::open_tree(ctx, ns, b"/a", OpenTreeFlags::RECURSIVE.bits()).err(), Some(Errno::EINVAL));
+
+    let change = api::SetMountAttr { set: MountAttrFlags::RDONLY.bits(), ..Default::default() };
+    assert_eq!(api::mount_setattr(&ctx.cred, ns, &w.path("/n").unwrap(), true, &change), Ok(()));
+    assert_eq!(ops::mkdir(ctx, b"/n/sub/x", 0o755), Err(Errno::EROFS));
+    assert_eq!(ops::mkdir(ctx, b"/a/sub/x", 0o755), Ok(()));
+    let bad = api::SetMountAttr { set: MountAttrFlags::NOATIME.bits(), ..Default::default() };
+    let root = w.path("/n").unwrap();
+    assert_eq!(api::mount_setattr(&ctx.cred, ns, &root, false, &bad), Err(Errno::EINVAL));
+    let noatime = api::SetMountAttr { clear: MountAttrFlags::ATIME_MASK.bits(), ..bad };
+    api::mount_setattr(&ctx.cred, ns, &root, false, &noatime).unwrap();
+    assert_eq!(root.mount().flags(), MountFlags::RDONLY | MountFlags::NOATIME);
+
+    let config = api::fspick(ctx, ns, b"/m", 0).unwrap();
+    api::fsconfig(ctx, ns, &config, FSCONFIG_SET_STRING, Some(b"size"), Some(b"2m")).unwrap();
+    api::fsconfig(ctx, ns, &config, FSCONFIG_CMD_RECONFIGURE, None, None).unwrap();
+    assert_eq!(ops::statfs(&w.path("/m").unwrap()).unwrap().f_blocks, 512);
+}
+
+#[test]
+fn many_threads_at_once() {
+    let w = world();
+    w.dirs(&["/a", "/a/b", "/c", "/m"]);
+    std::thread::scope(|scope| {
+        for n in 0..4u32 {
+            let (ctx, ns) = (w.ctx.clone(), w.ns.clone());
+            scope.spawn(move || {
+                for i in 0..400u32 {
+                    let name = format!("/a/b/{}", (i * 7 + n) % 5);
+                    let other = format!("/c/{}", (i * 3 + n) % 5);
+                    let _ = ops::mkdir(&ctx, name.as_bytes(), 0o755);
+                    let _ = open(&ctx, &format!("{name}/f"), OpenFlags::CREAT | OpenFlags::RDWR);
+                    let flags = if i % 3 == 0 {
+                        abi::fcntl::RenameFlags::EXCHANGE
+                    } else {
+                        abi::fcntl::RenameFlags::empty()
+                    };
+                    let _ = ops::rename(&ctx, name.as_bytes(), &ctx, other.as_bytes(), flags);
+                    let _ = ops::rename(&ctx, b"/a/b", &ctx, b"/c/b", abi::fcntl::RenameFlags::empty());
+                    let _ = ops::rename(&ctx, b"/c/b", &ctx, b"/a/b", abi::fcntl::RenameFlags::empty());
+                    let _ = ops::unlink(&ctx, format!("{other}/f").as_bytes());
+                    let _ = ops::rmdir(&ctx, other.as_bytes());
+                    if n == 0 {
+                        let _ = mount(&ctx, &ns, b"x", b"/m", b"tmpfs", 0, b"");
+                        let _ = umount(&ctx, &ns, b"/m", UmountFlags::DETACH.bits());
+                    }
+                    vfs::dentry::shrink_by(16);
+                }
+            });
+        }
+    });
+    assert_eq!(w.points(), ["/"]);
+    // Whatever the outcome, links are as many as there are directories.
+    for dir in ["/a", "/c", "/"] {
+        let path = w.path(dir).unwrap();
+        let file = open(&w.ctx, dir, OpenFlags::DIRECTORY).unwrap();
+        let mut below = 0;
+        let mut count = |e: vfs::DirEntry<'_>| {
+            below += u64::from(e.kind == Some(abi::FileType::Directory));
+            true
+        };
+        file.ops().read_dir(&file, &mut 0, &mut count).unwrap();
+        assert_eq!(path.inode().attr().unwrap().nlink, below, "{dir}");
+    }
+}

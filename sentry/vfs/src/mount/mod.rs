@@ -5,11 +5,12 @@
 //! attached mount is owned by that table; a detached one lives as long as something is open on it. A [`MountNamespace`]
 //! takes its mounts out of the table when it is dropped.
 //!
-//! [`ops`] has what `mount(2)`, `umount2(2)`, `pivot_root(2)` and their relatives do, [`show`] what `/proc/PID/mountinfo` and its relatives print.
+//! [`ops`] has what `mount(2)`, `umount2(2)`, `pivot_root(2)` and their relatives do, [`api`] the descriptor-based calls, [`show`] what `/proc/PID/mountinfo` and its relatives print.
 //!
 //! **Lock order:** the table ([`rank::MOUNTS`]) is taken without any lock of [`rank::RENAME`] or later, so a mount namespace
 //! must not be dropped under one either.
 
+pub mod api;
 pub mod ops;
 mod propagation;
 pub mod show;
@@ -161,14 +162,12 @@ pub struct MountNamespace {
     pub user_ns: Arc<UserNamespace>,
     /// Counts changes.
     pub events: Arc<NamespaceEvents>,
-    /// Holds a tree that is attached nowhere (`open_tree(2)`, `fsmount(2)`); no process is in it.
-    anonymous: bool,
     table: Arc<MountTable>,
 }
 
 impl MountNamespace {
-    fn make(table: &Arc<MountTable>, user_ns: Arc<UserNamespace>, anonymous: bool) -> Self {
-        Self { id: next_namespace_id(), user_ns, events: Arc::default(), anonymous, table: table.clone() }
+    fn make(table: &Arc<MountTable>, user_ns: Arc<UserNamespace>) -> Self {
+        Self { id: next_namespace_id(), user_ns, events: Arc::default(), table: table.clone() }
     }
 
     /// The top of what is mounted at its root: where a process that joins it has its root.

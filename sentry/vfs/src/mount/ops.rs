@@ -2,7 +2,7 @@
 
 use super::{
     Mount, MountCopies, MountNamespace,
-    topology::{Copy, Node, Topology},
+    topology::{Copy, Topology},
 };
 use crate::{
     Credentials, Dentry, Path, SuperBlock, UserNamespace, Vfs, WalkContext,
@@ -12,7 +12,6 @@ use crate::{
 use abi::{
     Errno,
     process::{Cap, MountFlags, UmountFlags},
-    stat::FileType,
 };
 use ksync::RwLockWriteGuard;
 use std::{
@@ -46,9 +45,9 @@ pub fn may_mount(cred: &Credentials, ns: &MountNamespace) -> Result<(), Errno> {
     if cred.has_cap_in(&ns.user_ns, Cap::SYS_ADMIN) { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-type Table<'a> = RwLockWriteGuard<'a, Topology>;
+pub(super) type Table<'a> = RwLockWriteGuard<'a, Topology>;
 
-fn lock(mount: &Mount) -> Table<'_> {
+pub(super) fn lock(mount: &Mount) -> Table<'_> {
     mount.table.write()
 }
 
@@ -57,13 +56,18 @@ fn check_in(table: &Topology, mount: &Mount, ns: &MountNamespace) -> Result<(), 
     if table.namespace_of(mount.id) == Some(ns.id) { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
-/// What of `flags` a mount of `fs_dir_ness` cannot cover: a directory covers directories only.
-fn check_kind(root: &Arc<Dentry>, point: &Path) -> Result<(), Errno> {
+/// `ENOTDIR` unless both are directories, or neither.
+pub(super) fn check_kind(root: &Arc<Dentry>, point: &Path) -> Result<(), Errno> {
     if root.is_dir() == point.is_dir() { Ok(()) } else { Err(Errno::ENOTDIR) }
 }
 
 /// Attaches the detached tree `source` on top of whatever is at `target`.
-fn attach(table: &mut Topology, source: u64, target: &Path, ns: &MountNamespace) -> Result<(), Errno> {
+pub(super) fn attach(
+    table: &mut Topology,
+    source: u64,
+    target: &Path,
+    ns: &MountNamespace,
+) -> Result<(), Errno> {
     let mut parent = target.mount().clone();
     let mut point = target.dentry().clone();
     while let Some(over) = table.child_at(parent.id, &point) {
@@ -106,7 +110,7 @@ impl Vfs {
             crate::anon::empty_directory(self.new_dev(), self.new_ino()),
         );
         let sb = self.super_block(root);
-        let ns = MountNamespace::make(&self.table, user_ns, false);
+        let ns = MountNamespace::make(&self.table, user_ns);
         let mut table = self.table.write();
         let bottom = table.add(
             &self.table,
@@ -115,7 +119,7 @@ impl Vfs {
             b"rootfs"[..].into(),
             MountFlags::empty(),
         )?;
-        table.found_namespace(ns.id, bottom, ns.events.clone());
+        table.found_namespace(ns.id, bottom, ns.events.clone(), false);
         let top = table.add(&self.table, sb.clone(), sb.root.clone(), source.into(), mount_flags(flags))?;
         table.attach(top, bottom, &base.root);
         drop(table);
@@ -351,7 +355,7 @@ pub fn umount_path(ns: &MountNamespace, path: Path, flags: UmountFlags, is_root:
     }
     let gone = table.umount_propagating(&ids);
     drop(table);
-    drop_nodes(gone);
+    drop(gone);
     Ok(())
 }
 
@@ -366,11 +370,6 @@ fn counterparts_busy(table: &Topology, id: u64) -> bool {
         .into_iter()
         .filter_map(|c| table.node(c))
         .any(|n| n.children.is_empty() && is_busy(&n.mount, 1))
-}
-
-/// Outside of the table's lock, since the end of a file system may take time.
-fn drop_nodes(nodes: Vec<Node>) {
-    drop(nodes);
 }
 
 /// `pivot_root(2)`: the mounts at `new_root` become the root of the namespace, the old root goes to `put_old`. The caller
@@ -436,13 +435,13 @@ impl MountNamespace {
     /// shared mounts only receive, and none can be unmounted alone.
     pub fn copy(&self, user_ns: Arc<UserNamespace>) -> Result<(Arc<MountNamespace>, MountCopies), Errno> {
         let other = user_ns.id != self.user_ns.id;
-        let new = MountNamespace::make(&self.table, user_ns, false);
+        let new = MountNamespace::make(&self.table, user_ns);
         let how = if other { Copy::SharedToSlave } else { Copy::Peer };
         let mut map = Vec::new();
         let mut table = self.table.write();
         let root = table.namespace_root(self.id).ok_or(Errno::EINVAL)?;
         let top = table.copy_tree(root.id, &root.root, how, true, &mut map)?;
-        table.found_namespace(new.id, top, new.events.clone());
+        table.found_namespace(new.id, top, new.events.clone(), false);
         if other {
             let all: HashSet<u64> = table.subtree(top).into_iter().collect();
             for id in all {
@@ -455,9 +454,4 @@ impl MountNamespace {
         drop(table);
         Ok((Arc::new(new), MountCopies(copies)))
     }
-}
-
-/// Whether `path` may be a mount point of a file system with `root` (for callers that look before they make one).
-pub fn fits(root: &Arc<dyn crate::Inode>, path: &Path) -> bool {
-    (root.file_type() == FileType::Directory) == path.is_dir()
 }

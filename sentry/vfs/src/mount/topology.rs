@@ -30,6 +30,8 @@ pub(crate) struct Node {
 
 struct Namespace {
     root: u64,
+    /// Holds a tree that is attached nowhere (`open_tree(2)`, `fsmount(2)`); no process is in it.
+    anonymous: bool,
     events: Arc<NamespaceEvents>,
 }
 
@@ -54,8 +56,6 @@ pub(crate) enum Copy {
     SharedSlave,
     /// The copy of a shared mount receives from it; others are as they were.
     SharedToSlave,
-    /// Neither.
-    Private,
 }
 
 fn address(dentry: &Arc<Dentry>) -> usize {
@@ -165,8 +165,8 @@ impl Topology {
     }
 
     /// Makes `root` (attached nowhere) and what is below the mounts of namespace `ns`.
-    pub fn found_namespace(&mut self, ns: u64, root: u64, events: Arc<NamespaceEvents>) {
-        self.namespaces.insert(ns, Namespace { root, events });
+    pub fn found_namespace(&mut self, ns: u64, root: u64, events: Arc<NamespaceEvents>, anonymous: bool) {
+        self.namespaces.insert(ns, Namespace { root, anonymous, events });
         self.set_namespace(root, ns);
     }
 
@@ -235,7 +235,6 @@ impl Topology {
             Copy::Peer => (peer, master),
             Copy::Slave | Copy::SharedSlave => (fresh, if peer != 0 { peer } else { master }),
             Copy::SharedToSlave => (0, if peer != 0 { peer } else { master }),
-            Copy::Private => (0, 0),
         };
         if let Some(node) = self.nodes.get_mut(&new) {
             (node.peer, node.master, node.locked) = (peer, master, locked);
@@ -369,10 +368,8 @@ impl Topology {
         tops.into_iter().flat_map(|id| self.remove_tree(id)).collect()
     }
 
-    /// Makes `root` the root mount of `ns`.
-    pub fn set_namespace_root(&mut self, ns: u64, root: u64) {
-        if let Some(n) = self.namespaces.get_mut(&ns) {
-            n.root = root;
-        }
+    /// Whether the namespace `ns` only holds a tree that is attached nowhere.
+    pub fn is_anonymous(&self, ns: u64) -> bool {
+        self.namespaces.get(&ns).is_some_and(|n| n.anonymous)
     }
 }
