@@ -31,3 +31,8 @@ pub use error::{Restart, SysError, SysResult};
 pub use kernel::{Kernel, SyscallTable};
 pub use task::{Task, current};
 pub use thread_group::ThreadGroup;
+
+/// Fills `bytes` with the host's randomness; `EIO` where it has none to give.
+pub fn random(bytes: &mut [u8]) -> Result<(), abi::Errno> {
+    host::random::fill(bytes).map_err(|_| abi::Errno::EIO)
+}

@@ -4,7 +4,7 @@ use crate::{
     row::{Handler, Row, Support},
     strace,
 };
-use abi::Errno;
+use abi::{Errno, sysno};
 use kernel::{SyscallTable, Task, kernel::SyscallStart};
 use std::sync::{
     Arc,
@@ -36,7 +36,46 @@ const FAMILIES: &[&[Row]] = &[
 ];
 
 /// Calls that are refused on purpose: number, errno, and why. The errno is what a host gives that has the feature off.
-pub const REFUSED: &[(u32, Errno, &str)] = &[];
+pub const REFUSED: &[(u32, Errno, &str)] = &[
+    (sysno::RSEQ, Errno::ENOSYS, "no restartable sequences; the C library does without"),
+    (sysno::SECCOMP, Errno::ENOSYS, "no filters of applications' own"),
+    (sysno::PTRACE, Errno::ENOSYS, "no debugging of one process by another"),
+    (sysno::IO_URING_SETUP, Errno::ENOSYS, "as a kernel without io_uring"),
+    (sysno::IO_URING_ENTER, Errno::ENOSYS, "as a kernel without io_uring"),
+    (sysno::IO_URING_REGISTER, Errno::ENOSYS, "as a kernel without io_uring"),
+    (sysno::USERFAULTFD, Errno::ENOSYS, "as a kernel without userfaultfd"),
+    (sysno::BPF, Errno::EPERM, "nothing is loaded into the kernel"),
+    (sysno::PERF_EVENT_OPEN, Errno::EACCES, "no counters; as with kernel.perf_event_paranoid=4"),
+    (sysno::INIT_MODULE, Errno::EPERM, "no modules"),
+    (sysno::FINIT_MODULE, Errno::EPERM, "no modules"),
+    (sysno::DELETE_MODULE, Errno::EPERM, "no modules"),
+    (sysno::KEXEC_LOAD, Errno::EPERM, "no other kernel"),
+    (sysno::KEXEC_FILE_LOAD, Errno::EPERM, "no other kernel"),
+    (sysno::ADD_KEY, Errno::ENOSYS, "as a kernel without keys"),
+    (sysno::REQUEST_KEY, Errno::ENOSYS, "as a kernel without keys"),
+    (sysno::KEYCTL, Errno::ENOSYS, "as a kernel without keys"),
+    (sysno::LANDLOCK_CREATE_RULESET, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
+    (sysno::LANDLOCK_ADD_RULE, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
+    (sysno::LANDLOCK_RESTRICT_SELF, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
+    (sysno::SWAPON, Errno::EPERM, "swapping is the host's"),
+    (sysno::SWAPOFF, Errno::EPERM, "swapping is the host's"),
+    (sysno::ACCT, Errno::EPERM, "no process accounting"),
+    (sysno::QUOTACTL, Errno::ENOSYS, "as a kernel without quotas"),
+    (sysno::QUOTACTL_FD, Errno::ENOSYS, "as a kernel without quotas"),
+    (sysno::VHANGUP, Errno::EPERM, "terminals are hung up by their masters"),
+    (sysno::IOPL, Errno::EPERM, "no ports"),
+    (sysno::IOPERM, Errno::EPERM, "no ports"),
+    (sysno::MODIFY_LDT, Errno::ENOSYS, "no 16-bit and 32-bit segments"),
+    (sysno::USTAT, Errno::ENOSYS, "obsolete"),
+    (sysno::SYSFS, Errno::ENOSYS, "obsolete"),
+    (sysno::USELIB, Errno::ENOSYS, "obsolete"),
+    (sysno::_SYSCTL, Errno::ENOSYS, "obsolete"),
+    (sysno::LOOKUP_DCOOKIE, Errno::ENOSYS, "obsolete"),
+    (sysno::NFSSERVCTL, Errno::ENOSYS, "obsolete"),
+    (sysno::MEMFD_SECRET, Errno::ENOSYS, "as a kernel booted without secretmem"),
+    (sysno::MSEAL, Errno::ENOSYS, "mappings cannot be sealed"),
+    (sysno::MAP_SHADOW_STACK, Errno::EOPNOTSUPP, "no shadow stacks"),
+];
 
 /// Numbers above this are no calls.
 const SIZE: usize = 512;

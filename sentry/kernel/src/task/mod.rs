@@ -4,6 +4,7 @@
 //! is far from a system call (a terminal, `/proc/self`) finds out on whose behalf it runs.
 
 pub mod attributes;
+mod barrier;
 mod block;
 pub mod clone;
 pub mod cred;
