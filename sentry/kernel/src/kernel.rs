@@ -9,6 +9,7 @@ use crate::{
     task::namespaces::NewNamespace,
     tree::{ExitStatus, ProcessTree},
 };
+use abi::Errno;
 use ksync::{Mutex, Ready, Registration, WaitQueue, exec::Executor, rank};
 use mem::MemoryFile;
 use platform::Platform;
@@ -21,7 +22,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use vfs::{UserNamespace, Vfs};
+use vfs::{Credentials, File, UserNamespace, Vfs};
 
 /// A future that a table of system calls returns for calls that may sleep.
 pub type SyscallFuture<'a> = Pin<Box<dyn Future<Output = SysResult> + Send + 'a>>;
@@ -64,6 +65,9 @@ pub struct KernelConfig {
     pub allow_suid: bool,
 }
 
+/// Makes files for `memfd_create(2)`: from a name, `MFD_*` and who asks.
+pub type NewMemfd = dyn Fn(&[u8], u32, &Arc<Credentials>) -> Result<Arc<File>, Errno> + Send + Sync;
+
 /// One sandbox' kernel.
 pub struct Kernel {
     /// Polls every task.
@@ -104,6 +108,8 @@ pub struct Kernel {
     pub new_net_namespace: OnceLock<NewNamespace>,
     /// Where namespaces are files.
     pub ns_mount: OnceLock<Arc<vfs::Mount>>,
+    /// Makes memfds, which live in a crate above.
+    pub new_memfd: OnceLock<Box<NewMemfd>>,
     /// Called when a process without a parent has ended: a container's first one, or one that an exec started.
     pub on_root_end: OnceLock<Box<dyn Fn(&Arc<ThreadGroup>, ExitStatus) + Send + Sync>>,
     /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
@@ -146,6 +152,7 @@ impl Kernel {
             new_ipc_namespace: OnceLock::new(),
             new_net_namespace: OnceLock::new(),
             ns_mount: OnceLock::new(),
+            new_memfd: OnceLock::new(),
             on_root_end: OnceLock::new(),
             boot_ns: ksync::exec::monotonic_ns(),
         })

@@ -129,6 +129,11 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
             pipe.set_size(size, task.cred().has_cap(Cap::SYS_RESOURCE))? as u64
         }
         F_GETPIPE_SZ => fs::pipe::of(&file).ok_or(Errno::EBADF)?.size() as u64,
+        F_ADD_SEALS => {
+            fs::memfd::add_seals(&file, arg as u32)?;
+            0
+        }
+        F_GET_SEALS => u64::from(fs::memfd::get_seals(&file)?),
         F_DUPFD_QUERY => u64::from(task.file(Fd(number)).is_ok_and(|other| Arc::ptr_eq(&other, &file))),
         _ => return Err(Errno::EINVAL.into()),
     })
@@ -242,7 +247,8 @@ async fn ioctl(task: &Arc<Task>, fd: Fd, cmd: u32, arg: u64) -> SysResult<u64> {
             let on: i32 = UserPtr::from(arg).read(&*mm)?;
             file.set_flags(flag(OpenFlags::ASYNC, on != 0))?;
         }
-        FIONREAD if file.inode().file_type() == abi::FileType::Regular => {
+        // Files that are in no directory say for themselves how much there is.
+        FIONREAD if file.inode().file_type() == abi::FileType::Regular && file.ops().seekable() => {
             let left = file.inode().attr()?.size.saturating_sub(*file.pos.lock());
             UserPtr::from(arg).write(&*mm, &i32::try_from(left).unwrap_or(i32::MAX))?;
         }

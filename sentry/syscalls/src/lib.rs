@@ -15,6 +15,7 @@ pub mod arg;
 mod at;
 pub mod attributes;
 pub mod descriptor;
+pub mod epoll;
 pub mod futex;
 pub mod identity;
 pub mod io;

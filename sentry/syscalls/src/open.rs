@@ -9,11 +9,12 @@ use crate::{
 use abi::{
     Errno, FileType, OpenFlags,
     fcntl::{CloseRangeFlags, OpenHow as UserOpenHow, ResolveFlags},
+    mman::MemfdFlags,
     process::Resource,
 };
 use kernel::{SysError, SysResult, Task, task::Wait};
 use ksync::Ready;
-use mem::{UserMemoryExt, UserPtr};
+use mem::{UserAddr, UserMemoryExt, UserPtr};
 use std::sync::Arc;
 use vfs::{
     Fd, File,
@@ -30,6 +31,7 @@ pub const ROWS: &[Row] = rows! {
     now CLOSE_RANGE = close_range as (u32, u32, u32);
     now PIPE = pipe as (UserPtr<[i32; 2]>);
     now PIPE2 = pipe2 as (UserPtr<[i32; 2]>, OpenFlags);
+    now MEMFD_CREATE = memfd_create as (UserAddr, u32) partial "no huge pages: MFD_HUGETLB gives ENOSYS";
 };
 
 /// Gives `file` the lowest free descriptor.
@@ -190,4 +192,19 @@ fn pipe2(task: &Arc<Task>, fds: UserPtr<[i32; 2]>, flags: OpenFlags) -> SysResul
         return Err(e.into());
     }
     Ok(())
+}
+
+fn memfd_create(task: &Arc<Task>, name: UserAddr, flags: u32) -> SysResult<Fd> {
+    let known = MemfdFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+    let name = match task.mm()?.read_cstr(name, fs::memfd::NAME_MAX + 1) {
+        Err(Errno::ENAMETOOLONG) => return Err(Errno::EINVAL.into()),
+        name => name?,
+    };
+    let kernel = &task.kernel;
+    let make = kernel.new_memfd.get_or_init(|| {
+        let memfds = fs::memfd::Memfds::new(&kernel.vfs, kernel.memory.clone());
+        Box::new(move |name, flags, cred| memfds.create(name, flags, cred))
+    });
+    let file = make(&name, flags, &task.cred())?;
+    Ok(install(task, file, known.contains(MemfdFlags::CLOEXEC))?)
 }

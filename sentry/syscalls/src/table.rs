@@ -15,6 +15,7 @@ use std::sync::{
 const FAMILIES: &[&[Row]] = &[
     crate::attributes::ROWS,
     crate::descriptor::ROWS,
+    crate::epoll::ROWS,
     crate::futex::ROWS,
     crate::identity::ROWS,
     crate::io::ROWS,

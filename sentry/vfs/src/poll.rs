@@ -1,7 +1,7 @@
 //! What `poll(2)` and `select(2)` wait with: a [`PollTable`] of open files and what each is asked for.
 //!
-//! The system call layer fills a table, [registers](PollTable::register) its task once, and then looks as often as it is
-//! woken; dropping the table ends it. As on Linux, a file in the table stays open while it is waited for.
+//! The system call layer fills a table, has its task [listen](PollTable::listen) once, and then looks as often as it is
+//! woken. As on Linux, a file in the table stays open while it is waited for.
 //! **Absent on purpose:** sleeping, timeouts, and the form in which user space passes descriptors.
 
 use crate::File;
@@ -9,11 +9,12 @@ use ksync::{Listener, Ready, Registration};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+/// The places of one listener in the queues of a table's files.
+pub type Registrations = SmallVec<[Registration; 4]>;
+
 /// Files, and what each is asked for.
 #[derive(Default)]
 pub struct PollTable {
-    // Dropped before the files whose queues they are in.
-    registrations: SmallVec<[Registration; 4]>,
     entries: SmallVec<[(Option<Arc<File>>, Ready); 4]>,
 }
 
@@ -28,13 +29,14 @@ impl PollTable {
         self.entries.push((file, interest | Ready::ALWAYS));
     }
 
-    /// From now on calls `listener` when a file may have become ready. Look only after this, or wakes are lost.
-    pub fn register(&mut self, listener: &Arc<dyn Listener>) {
-        for (file, interest) in &self.entries {
-            if let Some(queue) = file.as_ref().and_then(|f| f.ops().wait_queue()) {
-                self.registrations.push(queue.register(*interest, listener.clone()));
-            }
-        }
+    /// From now on calls `listener` when a file may have become ready, while what is returned lives. Look only after this,
+    /// or wakes are lost.
+    pub fn listen(&self, listener: &Arc<dyn Listener>) -> Registrations {
+        let queue = |(file, interest): &(Option<Arc<File>>, Ready)| {
+            let queue = file.as_ref()?.ops().wait_queue()?;
+            Some(queue.register(*interest, listener.clone()))
+        };
+        self.entries.iter().filter_map(queue).collect()
     }
 
     /// For each entry, in order, what of its interest is met now (with `ERR`, `HUP`, or `NVAL`).
@@ -80,7 +82,7 @@ mod tests {
         table.add(None, Ready::IN);
         table.add(Some(testing::file(Box::new(Always), OpenFlags::RDWR)), Ready::OUT);
         let count = Arc::new(Count(0.into()));
-        table.register(&(count.clone() as Arc<dyn Listener>));
+        let listening = table.listen(&(count.clone() as Arc<dyn Listener>));
         assert_eq!(table.look().collect::<Vec<_>>(), [Ready::empty(), Ready::NVAL, Ready::OUT]);
         assert_eq!(table.count_ready(), 2);
         let Some(queue) = never.ops().wait_queue() else { panic!() };
@@ -88,7 +90,7 @@ mod tests {
         queue.notify(Ready::IN);
         queue.notify(Ready::HUP);
         assert_eq!(count.0.load(Ordering::SeqCst), 2);
-        drop(table);
+        drop(listening);
         assert!(queue.is_empty());
     }
 }

@@ -53,21 +53,36 @@ impl Task {
     pub async fn block_on<T>(
         &self,
         wait: Wait<'_>,
+        attempt: impl FnMut() -> Result<T, Errno>,
+    ) -> SysResult<T> {
+        let register = |listener: &Arc<dyn Listener>| {
+            wait.queue.map(|(queue, events)| match wait.exclusive {
+                true => queue.register_exclusive(events, listener.clone()),
+                false => queue.register(events, listener.clone()),
+            })
+        };
+        self.block_on_many(wait, register, attempt).await
+    }
+
+    /// The same for several queues (`poll(2)`, splices): `register` puts the listener into them, and what it returns keeps it
+    /// there. It is called at most once, and only if the first attempt fails.
+    pub async fn block_on_many<T, R>(
+        &self,
+        wait: Wait<'_>,
+        register: impl FnOnce(&Arc<dyn Listener>) -> R,
         mut attempt: impl FnMut() -> Result<T, Errno>,
     ) -> SysResult<T> {
         match attempt() {
             Err(Errno::EAGAIN) => {}
             done => return done.map_err(SysError::from),
         }
+        let mut register = Some(register);
         let mut registered = None;
         let mut timer = None;
         let result = poll_fn(|cx| {
-            if registered.is_none() {
+            if let Some(register) = register.take() {
                 let listener: Arc<dyn Listener> = Arc::new(cx.waker().clone());
-                registered = wait.queue.map(|(queue, events)| match wait.exclusive {
-                    true => queue.register_exclusive(events, listener.clone()),
-                    false => queue.register(events, listener.clone()),
-                });
+                registered = Some(register(&listener));
                 timer = wait.deadline.map(|at| self.kernel.executor.timers().at(at, listener));
             }
             self.set_sleeper(Some(cx.waker().clone()));
