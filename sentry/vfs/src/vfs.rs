@@ -136,11 +136,14 @@ impl Vfs {
     /// The super block of `fs`, the same for all mounts of it.
     pub fn super_block(&self, (fs, root): Mounted) -> Arc<SuperBlock> {
         let key = Arc::as_ptr(&fs) as *const () as usize;
+        // Outlives the lock: dropping the last reference takes a tree apart.
+        let known;
         let mut supers = self.supers.lock();
-        if let Some(sb) = supers.get(&key).and_then(Weak::upgrade)
-            && sb.root.inode_ref().is_some_and(|r| Arc::ptr_eq(r, &root))
+        known = supers.get(&key).and_then(Weak::upgrade);
+        if let Some(sb) =
+            known.as_ref().filter(|sb| sb.root.inode_ref().is_some_and(|r| Arc::ptr_eq(r, &root)))
         {
-            return sb;
+            return sb.clone();
         }
         supers.retain(|_, sb| sb.strong_count() > 0);
         let sb = SuperBlock::new(fs, root);

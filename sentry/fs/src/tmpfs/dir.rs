@@ -1,7 +1,8 @@
 //! Directories of tmpfs: their entries, and reading them.
 //!
 //! An entry gets a position when it is made and keeps it, so that whoever reads a directory while it changes sees what was
-//! there all the time exactly once.
+//! there all the time exactly once. The newest comes first, as on Linux: `d_off` of an entry is its own position, behind
+//! which the older ones follow.
 
 use super::TmpfsInode;
 use abi::Errno;
@@ -10,9 +11,9 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Weak},
 };
-use vfs::{DirEntry, DirSink, File, FileOps, Inode};
+use vfs::{DirEntry, DirSink, File, FileOps, Inode, file::Seek};
 
-/// Position of the first entry: `.` and `..` come before.
+/// Where entries start: `.` and `..` come before. Positions of entries are greater.
 const FIRST: u64 = 2;
 
 /// What `st_size` counts for an entry, as Linux does.
@@ -36,7 +37,7 @@ impl Dir {
     }
 
     pub fn shown_size(&self) -> u64 {
-        self.by_name.len() as u64 * SHOWN_SIZE
+        (self.by_name.len() as u64 + 2) * SHOWN_SIZE
     }
 
     pub fn set_parent(&mut self, parent: &Weak<TmpfsInode>) {
@@ -48,7 +49,7 @@ impl Dir {
             return Err(Errno::EEXIST);
         }
         let name: Arc<[u8]> = name.into();
-        self.last = self.last.max(FIRST - 1) + 1;
+        self.last = self.last.max(FIRST) + 1;
         self.by_position.insert(self.last, name.clone());
         self.by_name.insert(name, (self.last, inode));
         Ok(())
@@ -65,11 +66,12 @@ impl Dir {
         std::mem::take(&mut self.by_name).into_values().map(|(_, inode)| inode).collect()
     }
 
-    /// Up to `max` entries from `position` on.
+    /// Up to `max` entries older than that at `position`, of all if that is [`FIRST`].
     fn batch(&self, position: u64, max: usize) -> Vec<(u64, Arc<[u8]>, Arc<TmpfsInode>)> {
         let entry =
             |(at, name): (&u64, &Arc<[u8]>)| Some((*at, name.clone(), self.by_name.get(name)?.1.clone()));
-        self.by_position.range(position..).take(max).filter_map(entry).collect()
+        let below = if position == FIRST { u64::MAX } else { position };
+        self.by_position.range(..below).rev().take(max).filter_map(entry).collect()
     }
 }
 
@@ -115,13 +117,24 @@ impl FileOps for TmpfsDir {
             }
             for (at, name, entry) in batch {
                 let shown =
-                    DirEntry { ino: entry.ino(), next: at + 1, kind: Some(entry.file_type()), name: &name };
+                    DirEntry { ino: entry.ino(), next: at, kind: Some(entry.file_type()), name: &name };
                 if !sink(shown) {
                     return Ok(());
                 }
-                *pos = at + 1;
+                *pos = at;
             }
         }
+    }
+    fn seek(&self, file: &File, to: Seek) -> Result<u64, Errno> {
+        // There is no end that more entries would not change.
+        let mut pos = file.pos.lock();
+        let new = match to {
+            Seek::Set(n) => Some(n),
+            Seek::Cur(n) => i64::try_from(*pos).ok().and_then(|p| p.checked_add(n)),
+            _ => None,
+        };
+        *pos = new.and_then(|n| u64::try_from(n).ok()).ok_or(Errno::EINVAL)?;
+        Ok(*pos)
     }
     fn as_any(&self) -> &dyn Any {
         self

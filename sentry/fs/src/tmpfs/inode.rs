@@ -184,7 +184,9 @@ impl Inode for TmpfsInode {
     fn attr(&self) -> Result<Attr, Errno> {
         let meta = self.meta.lock();
         let mut attr = meta.attr;
-        attr.size += meta.dir.shown_size();
+        if self.is_dir() {
+            attr.size = meta.dir.shown_size();
+        }
         drop(meta);
         if let Some(data) = &self.data {
             attr.size = data.size();
@@ -196,13 +198,8 @@ impl Inode for TmpfsInode {
         let mut change = *change;
         if let Some(size) = change.size {
             let data = self.object()?;
-            let resized = size != data.size();
             data.set_size(size)?;
-            if resized {
-                change.mtime = change.mtime.or(Some(vfs::SetTime::Now));
-            } else if change.mtime.is_none() && change.mode.is_none() {
-                return Ok(());
-            }
+            change.mtime = change.mtime.or(Some(vfs::SetTime::Now));
         }
         self.meta.lock().attr.apply(&change, clock::now());
         Ok(())

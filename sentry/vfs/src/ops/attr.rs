@@ -130,7 +130,7 @@ pub fn truncate(cred: &Credentials, path: &Path, len: i64, limit: u64) -> Result
     inode_permission(cred, path.inode_ref(), WRITE)?;
     let _writing = WriteAccess::get(path)?;
     check_size(path, len, limit)?;
-    set_size(cred, path, len, false)
+    set_size(cred, path, len)
 }
 
 /// `ftruncate(2)`.
@@ -143,7 +143,7 @@ pub fn ftruncate(cred: &Credentials, file: &File, len: i64, limit: u64) -> Resul
         return Err(Errno::EINVAL);
     }
     check_size(file.path(), len, limit)?;
-    set_size(cred, file.path(), len, true)
+    set_size(cred, file.path(), len)
 }
 
 /// Only growing a file beyond the limit is refused.
@@ -153,12 +153,13 @@ fn check_size(path: &Path, len: u64, limit: u64) -> Result<(), Errno> {
 
 /// `O_TRUNC` of a file that was just opened.
 pub(super) fn truncate_opened(file: &File, cred: &Credentials) -> Result<(), Errno> {
-    set_size(cred, file.path(), 0, true)
+    set_size(cred, file.path(), 0)
 }
 
-fn set_size(cred: &Credentials, path: &Path, len: u64, touch: bool) -> Result<(), Errno> {
+fn set_size(cred: &Credentials, path: &Path, len: u64) -> Result<(), Errno> {
     remove_privs(cred, path.inode_ref())?;
-    let mtime = touch.then_some(SetTime::Now);
+    // Linux notes the change even where the size is the same.
+    let mtime = Some(SetTime::Now);
     path.inode_ref().set_attr(&SetAttr { size: Some(len), mtime, ..SetAttr::default() })?;
     inotify::dentry_event(path.dentry(), path.inode_ref(), Events::MODIFY);
     Ok(())

@@ -7,7 +7,9 @@ use crate::{
 };
 use abi::{
     Errno,
-    process::Cap,
+    process::{
+        Cap, VFS_CAP_REVISION_2, VFS_CAP_REVISION_3, VFS_CAP_REVISION_MASK, VfsCapDataV2, VfsCapDataV3,
+    },
     stat::{
         FileType, XATTR_NAME_CAPS, XATTR_NAME_MAX, XATTR_SECURITY_PREFIX, XATTR_SIZE_MAX,
         XATTR_SYSTEM_PREFIX, XATTR_TRUSTED_PREFIX, XATTR_USER_PREFIX, XattrFlags,
@@ -68,6 +70,17 @@ fn security_permission(cred: &Credentials, path: &Path, name: &[u8]) -> Result<(
     if allowed { Ok(()) } else { Err(Errno::EPERM) }
 }
 
+/// Whether `value` is of a form that file capabilities have; `EINVAL`.
+fn check_caps(value: &[u8]) -> Result<(), Errno> {
+    let magic = value.first_chunk().map(|m| u32::from_le_bytes(*m) & VFS_CAP_REVISION_MASK);
+    match (magic, value.len()) {
+        (Some(VFS_CAP_REVISION_2), VfsCapDataV2::SIZE) | (Some(VFS_CAP_REVISION_3), VfsCapDataV3::SIZE) => {
+            Ok(())
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// `getxattr(2)`; `ENODATA`.
 pub fn get(cred: &Credentials, path: &Path, name: &[u8]) -> Result<Vec<u8>, Errno> {
     check_name(name)?;
@@ -85,6 +98,9 @@ pub fn set(cred: &Credentials, path: &Path, name: &[u8], value: &[u8], flags: u3
     }
     if value.len() > XATTR_SIZE_MAX {
         return Err(Errno::E2BIG);
+    }
+    if name == XATTR_NAME_CAPS {
+        check_caps(value)?;
     }
     path.mount().want_write()?;
     check_name(name)?;
