@@ -359,10 +359,9 @@ pub fn shrink_by(steps: usize) {
     for _ in 0..steps {
         let Some(oldest) = QUEUE.lock().pop_front() else { return };
         let Some(dentry) = oldest.upgrade() else { continue };
-        if dentry.used.swap(false, Ordering::Relaxed) || !dentry.evict() {
-            if !dentry.is_unlinked() {
-                QUEUE.lock().push_back(oldest);
-            }
+        let stays = dentry.used.swap(false, Ordering::Relaxed) || !dentry.evict();
+        if stays && !dentry.is_unlinked() {
+            QUEUE.lock().push_back(oldest);
         }
     }
 }

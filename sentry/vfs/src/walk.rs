@@ -172,7 +172,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Resolves all but the last component, which is returned with whether a slash follows it.
-    pub fn to_last(&mut self) -> Result<(Last, bool), Errno> {
+    pub fn reach_last(&mut self) -> Result<(Last, bool), Errno> {
         loop {
             let (component, is_last, slash) = self.next();
             if component == Last::Root {
@@ -194,7 +194,7 @@ impl<'a> Walker<'a> {
     /// The rest of the resolution.
     pub fn finish(&mut self, lookup: Lookup) -> Result<(), Errno> {
         loop {
-            let (last, slash) = self.to_last()?;
+            let (last, slash) = self.reach_last()?;
             let follow = slash || lookup.contains(Lookup::FOLLOW);
             if self.step(last, follow, true)? {
                 continue;
@@ -207,7 +207,7 @@ impl<'a> Walker<'a> {
     }
 
     fn parent(mut self) -> Result<Parent, Errno> {
-        let (last, slash) = self.to_last()?;
+        let (last, slash) = self.reach_last()?;
         Ok(Parent { dir: self.path, last, slash })
     }
 

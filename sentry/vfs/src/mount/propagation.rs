@@ -128,7 +128,7 @@ impl Topology {
                         n.children.iter().any(|child| {
                             !set.contains(child)
                                 && !candidates.contains(child)
-                                && !self.child_id_at(*c, &n.mount.root).is_some_and(|top| top == *child)
+                                && self.child_id_at(*c, &n.mount.root).is_none_or(|top| top != *child)
                         })
                     })
                 })

@@ -166,7 +166,7 @@ struct Found {
 fn open_or_create(ctx: &WalkContext, name: &[u8], how: &OpenHow, lookup: Lookup) -> Result<Opened, Errno> {
     let mut walker = Walker::new(ctx, name, how.resolve)?;
     loop {
-        let (last, slash) = walker.to_last()?;
+        let (last, slash) = walker.reach_last()?;
         if slash {
             return Err(Errno::EISDIR);
         }
