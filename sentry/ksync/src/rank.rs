@@ -26,6 +26,8 @@ ranks! {
     THREAD_GROUP_EXEC = 200;
     /// Pid tables, process tree, sessions and process groups: one lock for the whole tree, as Linux's tasklist_lock.
     TASK_TREE = 300;
+    /// Timers of a process; clocks of CPU time are read under it.
+    TIMER = 310;
     /// Per thread group: signals, stop state, timers, rlimits.
     THREAD_GROUP = 320;
     /// What signals do; shared by `CLONE_SIGHAND`.
@@ -86,8 +88,6 @@ ranks! {
     IPC = 575;
     /// A pipe's queue.
     PIPE = 580;
-    /// Timers.
-    TIMER = 720;
     /// A connection with the gofer, held for a round trip.
     GOFER = 860;
     /// Files to be forgotten with the next request to the gofer (pushed to when a handle is dropped, under anything).

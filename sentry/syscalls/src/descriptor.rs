@@ -78,7 +78,7 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
             fds.set_cloexec(fd, arg & u64::from(FdFlags::CLOEXEC.bits()) != 0)?;
             0
         }
-        F_GETFL => u64::from((file.flags() | OpenFlags::LARGEFILE).bits()),
+        F_GETFL => u64::from(file.flags().bits()),
         F_SETFL => {
             set_status(task, &file, OpenFlags::from_bits_retain(arg as u32))?;
             0

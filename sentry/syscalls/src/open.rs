@@ -76,7 +76,10 @@ async fn openat2(
     open_with(task, dir, path, OpenHow::openat2(how.flags, how.mode, how.resolve)?).await
 }
 
-async fn open_with(task: &Arc<Task>, dir: DirFd, path: UserPath, how: OpenHow) -> SysResult<Fd> {
+async fn open_with(task: &Arc<Task>, dir: DirFd, path: UserPath, mut how: OpenHow) -> SysResult<Fd> {
+    if !how.flags.contains(OpenFlags::PATH) {
+        how.flags |= OpenFlags::LARGEFILE; // a process of 64 bits always means it, and F_GETFL shows it
+    }
     let (ctx, name) = at::read(task, dir, path)?;
     let begun = match vfs::ops::open::begin(&ctx, &name, &how) {
         Err(Errno::EAGAIN)

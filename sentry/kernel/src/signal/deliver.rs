@@ -104,9 +104,11 @@ impl Task {
 
     /// Takes a pending signal of `set` without delivering it (`sigtimedwait`, signalfd).
     pub fn take_signal(&self, set: SigSet) -> Option<SigInfo> {
-        let mut group = self.group.signals.lock();
-        let mut mine = self.signals.lock();
-        let info = mine.pending.pop(set.complement()).or_else(|| group.pending.pop(set.complement()));
+        let info = {
+            let mut group = self.group.signals.lock();
+            let mut mine = self.signals.lock();
+            mine.pending.pop(set.complement()).or_else(|| group.pending.pop(set.complement()))
+        };
         if let Some(info) = &info {
             self.note_timer_delivery(info);
         }
