@@ -1,7 +1,7 @@
 //! `socket(2)` and `socketpair(2)`.
 
-use crate::{caller::Caller, inet, namespace::NetNamespace, socket::SocketOps, unix::UnixSocket};
-use abi::{Errno, SockType, socket::*};
+use crate::{caller::Caller, inet, namespace::NetNamespace, netlink::NetlinkSocket, socket::SocketOps, unix::UnixSocket};
+use abi::{Cap, Errno, SockType, socket::*};
 use std::sync::Arc;
 
 /// A new socket in `ns`.
@@ -22,6 +22,8 @@ pub fn socket(
             UnixSocket::new(ns.clone(), kind, uid)?
         }
         AF_INET | AF_INET6 => inet::create(ns, caller, family, kind, protocol)?,
+        AF_NETLINK => NetlinkSocket::new(ns.clone(), kind, protocol, uid)?,
+        AF_PACKET if !caller.cred().has_cap_in(&ns.user_ns, Cap::NET_RAW) => return Err(Errno::EPERM),
         // Devices and protocols that there are no drivers for.
         _ => return Err(Errno::EAFNOSUPPORT),
     };

@@ -19,6 +19,7 @@ pub mod inet;
 pub mod ioctl;
 pub mod message;
 pub mod namespace;
+pub mod netlink;
 pub mod procfs;
 pub mod socket;
 #[cfg(test)]

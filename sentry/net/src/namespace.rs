@@ -1,6 +1,6 @@
 //! [`NetNamespace`]: a network of its own (`network_namespaces(7)`): the loopback interface, ports, abstract names.
 
-use crate::{inet::ports::Ports, socket::SocketOps, unix::AbstractNames};
+use crate::{inet::ports::Ports, netlink::NetlinkPorts, socket::SocketOps, unix::AbstractNames};
 use abi::socket::IffFlags;
 use ksync::{Mutex, rank};
 use std::{
@@ -66,6 +66,8 @@ pub struct NetNamespace {
     pub tcp_ports: Arc<Ports>,
     /// UDP's ports.
     pub udp_ports: Arc<Ports>,
+    /// Netlink's port numbers.
+    pub netlink_ports: NetlinkPorts,
     sockets: Mutex<BTreeMap<u64, Weak<dyn SocketOps>>>,
 }
 
@@ -86,6 +88,7 @@ impl NetNamespace {
             unix: AbstractNames::default(),
             tcp_ports: Ports::new(),
             udp_ports: Ports::new(),
+            netlink_ports: NetlinkPorts::default(),
             sockets: Mutex::new(rank::LEAF, BTreeMap::new()),
         })
     }

@@ -7,10 +7,12 @@ use abi::{
     fcntl::{RwFlags, SyncFileRangeFlags, Whence},
     limits::IOV_MAX,
     process::Resource,
+    socket::MsgFlags,
 };
 use kernel::{SysError, SysResult, Task, task::Wait};
 use ksync::Ready;
 use mem::{IoDst, IoSrc, UserAddr, UserPtr};
+use net::Socket;
 use std::sync::Arc;
 use vfs::{Fd, File, file::Seek};
 
@@ -76,6 +78,10 @@ async fn read_into(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: Ho
         return Err(Errno::ESPIPE.into());
     }
     let mm = task.mm()?;
+    if Socket::of(&file).is_ok() {
+        let mut dst = IoDst::user_vec(&*mm, vecs.iter().copied());
+        return crate::socket::read(task, &file, &mut dst, message_flags(how.flags)).await;
+    }
     let attempt = || {
         let mut dst = IoDst::user_vec(&*mm, vecs.iter().copied());
         match how.at {
@@ -89,6 +95,11 @@ async fn read_into(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: Ho
         vfs::inotify::file_event(&file, vfs::inotify::Events::ACCESS);
     }
     result
+}
+
+/// The same for a socket.
+fn message_flags(flags: RwFlags) -> MsgFlags {
+    if flags.contains(RwFlags::NOWAIT) { MsgFlags::DONTWAIT } else { MsgFlags::empty() }
 }
 
 /// Tries until it is not `EAGAIN`, unless the file or the call does not want to wait.
@@ -123,6 +134,10 @@ async fn write_from(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: H
         return Err(Errno::ESPIPE.into());
     }
     let mm = task.mm()?;
+    if Socket::of(&file).is_ok() {
+        let mut src = IoSrc::user_vec(&*mm, vecs.iter().copied());
+        return crate::socket::write(task, &file, &mut src, message_flags(how.flags)).await;
+    }
     let total: usize = vecs.iter().map(|(_, len)| *len).sum();
     let room = file_size_room(task, &file, how.at, total)?;
     if total > 0 {

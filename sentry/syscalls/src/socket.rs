@@ -342,19 +342,19 @@ async fn receive(
 }
 
 /// `read(2)` and its kin on a socket.
-pub async fn read(task: &Arc<Task>, file: &File, dst: &mut IoDst<'_>) -> SysResult<usize> {
+pub async fn read(task: &Arc<Task>, file: &File, dst: &mut IoDst<'_>, flags: MsgFlags) -> SysResult<usize> {
     let ops = Socket::of(file)?;
     if dst.remaining() == 0 {
         return Ok(0);
     }
-    receive(task, file, &**ops, Caller::Task(task), &mut RecvMsg::new(dst, MsgFlags::empty())).await
+    receive(task, file, &**ops, Caller::Task(task), &mut RecvMsg::new(dst, flags)).await
 }
 
 /// `write(2)` and its kin on a socket; sends `SIGPIPE`.
-pub async fn write(task: &Arc<Task>, file: &File, src: &mut IoSrc<'_>) -> SysResult<usize> {
+pub async fn write(task: &Arc<Task>, file: &File, src: &mut IoSrc<'_>, flags: MsgFlags) -> SysResult<usize> {
     let ops = Socket::of(file)?;
     let mut control = SendControl::default();
-    let mut msg = SendMsg { src, name: None, control: &mut control, flags: MsgFlags::empty() };
+    let mut msg = SendMsg { src, name: None, control: &mut control, flags };
     send(task, file, &**ops, Caller::Task(task), &mut msg).await
 }
 
