@@ -43,6 +43,7 @@ impl Task {
                 Todo::Die(status) => self.group.begin_exit(status),
                 Todo::Stop => {}
                 Todo::Handle(info, action) => {
+                    self.note_timer_delivery(&info);
                     self.prepare_restart(interrupted.take(), Some(&action));
                     if self.enter_handler(info, &action).is_err() {
                         self.bad_frame(&info);
@@ -69,7 +70,6 @@ impl Task {
                 return Todo::Nothing;
             };
             let Some(signal) = info.signal() else { continue };
-            self.note_timer_delivery(&info);
             let action = group.hand.get(signal);
             if action.is_ignore() {
                 continue;
