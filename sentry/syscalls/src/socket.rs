@@ -6,13 +6,8 @@
 
 use crate::row::Row;
 use abi::{
-    Errno, SigInfo, Signal, SockType,
-    fcntl::OpenFlags,
-    process::Resource,
-    signal::SI_USER,
-    socket::*,
-    stat::FileType,
-    time::Timespec,
+    Errno, SigInfo, Signal, SockType, fcntl::OpenFlags, process::Resource, signal::SI_USER, socket::*,
+    stat::FileType, time::Timespec,
 };
 use kernel::{SysError, SysResult, Task, task::Wait};
 use ksync::Ready;
@@ -67,7 +62,8 @@ fn kind_of(raw: i32) -> Result<(SockType, SockFlags), Errno> {
 fn socket_file(task: &Task, ops: Arc<dyn SocketOps>, flags: SockFlags) -> Result<Arc<File>, Errno> {
     let mut open = OpenFlags::RDWR;
     open.set(OpenFlags::NONBLOCK, flags.contains(SockFlags::NONBLOCK));
-    let file = task.kernel.vfs.anon_file("socket", FileType::Socket, open, &task.cred(), Socket::new(ops.clone()));
+    let file =
+        task.kernel.vfs.anon_file("socket", FileType::Socket, open, &task.cred(), Socket::new(ops.clone()));
     net::socket::set_inode(&ops, file.inode().attr()?.ino);
     Ok(file)
 }
@@ -158,7 +154,9 @@ async fn block<T>(
 ) -> SysResult<T> {
     let deadline = timeout_ns.map(|ns| task.kernel.monotonic_ns().saturating_add(ns));
     match task.block_on(Wait::on(&ops.common().queue, events).deadline(deadline), attempt).await {
-        Err(SysError::Errno(Errno::ETIMEDOUT)) if deadline.is_some_and(|at| task.kernel.monotonic_ns() >= at) => {
+        Err(SysError::Errno(Errno::ETIMEDOUT))
+            if deadline.is_some_and(|at| task.kernel.monotonic_ns() >= at) =>
+        {
             Err(timed_out.into())
         }
         Err(SysError::Interrupted(_)) if deadline.is_some() => Err(Errno::EINTR.into()),
@@ -443,7 +441,10 @@ async fn send_one(task: &Arc<Task>, fd: Fd, header: &MsgHdr, flags: MsgFlags) ->
     let mut control = SendControl::default();
     let caller = Caller::Task(task);
     if header.msg_control != 0 && header.msg_controllen > 0 {
-        let len = usize::try_from(header.msg_controllen).ok().filter(|l| *l <= MAX_CONTROL).ok_or(Errno::ENOBUFS)?;
+        let len = usize::try_from(header.msg_controllen)
+            .ok()
+            .filter(|l| *l <= MAX_CONTROL)
+            .ok_or(Errno::ENOBUFS)?;
         let mut bytes = vec![0; len];
         mm.copy_in(UserAddr(header.msg_control), &mut bytes)?;
         control = net::control::parse(&bytes, ops.common().family, &caller, &|fd| task.file(fd))?;
@@ -650,4 +651,3 @@ fn getsockopt(
     len.write(&*mm, &(n as i32))?;
     Ok(())
 }
-

@@ -95,6 +95,9 @@ fn change_limit(
         limits.set(resource, limit);
         before
     };
+    if resource == Resource::Cpu {
+        target.group.watch_cpu_limit();
+    }
     if let Ok(mm) = target.mm() {
         mm.set_limits(target.mm_limits());
     }

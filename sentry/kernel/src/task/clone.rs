@@ -208,6 +208,7 @@ impl Task {
         signals.unkillable = pid.number_in(ns) == Some(1);
         let limits = self.group.limits.lock().clone();
         let group = ThreadGroup::new(self.kernel.clone(), pid, signals, limits);
+        group.watch_cpu_limit();
         let barriers = self.group.barriers.load(Ordering::Relaxed);
         group.barriers.store(barriers, Ordering::Relaxed);
         group.undumpable.store(self.group.undumpable.load(Ordering::Relaxed), Ordering::Relaxed);

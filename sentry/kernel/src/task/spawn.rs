@@ -69,6 +69,7 @@ impl Kernel {
         let is_init = pid.number_in(&pid_ns) == Some(1);
         signals.unkillable = is_init;
         let group = ThreadGroup::new(self.clone(), pid.clone(), signals, limits);
+        group.watch_cpu_limit();
         let regs = Regs { rip: image.entry, rsp: image.stack_pointer, ..super::exec::START };
         let state = TaskState {
             cred,

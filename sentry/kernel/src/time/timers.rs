@@ -1,13 +1,15 @@
 //! Interval timers (`setitimer(2)`, `alarm(2)`) and POSIX timers (`timer_create(2)`).
 //!
 //! Timers of system clocks stand on the executor's; timers of CPU clocks are looked at when they could be due at the
-//! earliest. Both fire on the reactor's thread. **Lock order:** [`rank::TIMER`]; signals are sent without it.
+//! earliest. Both fire on the reactor's thread. `RLIMIT_CPU` is a timer too.
+//!
+//! **Lock order:** [`rank::TIMER`]; signals are sent without it, and clocks of CPU time are read without it.
 
 use super::clock::Clock;
-use crate::{Kernel, Task, ThreadGroup};
+use crate::{Kernel, Task, ThreadGroup, tree::ExitStatus};
 use abi::{
     Errno, SigInfo, Signal,
-    process::Resource,
+    process::{RLIM_INFINITY, Resource},
     signal::{SI_TIMER, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD_ID, SigEvent},
     time::{CLOCK_MONOTONIC, CpuClock, ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL},
 };
@@ -16,6 +18,8 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
 };
+
+const NS_PER_SEC: u64 = 1_000_000_000;
 
 /// What happens when a timer fires.
 #[derive(Clone)]
@@ -26,6 +30,8 @@ enum Action {
     Process(SigInfo),
     /// A signal to a thread.
     Thread(Weak<Task>, SigInfo),
+    /// `RLIMIT_CPU` is used up: `SIGXCPU` each second, `SIGKILL` at the hard limit.
+    CpuLimit,
 }
 
 /// One timer.
@@ -48,6 +54,7 @@ struct Armed {
 enum Key {
     Interval(i32),
     Posix(i32),
+    CpuLimit,
 }
 
 #[derive(Default)]
@@ -90,16 +97,17 @@ impl Listener for Fire {
 }
 
 impl Armed {
-    fn setting(&self) -> Setting {
-        let left = self.at_ns.map_or(0, |at| at.saturating_sub(self.clock.now_ns()).max(1));
+    /// What is left where its clock says `now`.
+    fn setting(&self, now: u64) -> Setting {
+        let left = self.at_ns.map_or(0, |at| at.saturating_sub(now).max(1));
         Setting { value_ns: left, interval_ns: self.interval_ns }
     }
 
-    /// Stands on the host's timer again.
-    fn arm_host(&mut self, group: &Arc<ThreadGroup>, key: Key) {
+    /// Stands on the host's timer again; its clock says `now`.
+    fn arm_host(&mut self, group: &Arc<ThreadGroup>, key: Key, now: u64) {
         self.host = self.at_ns.map(|at| {
             let fire = Fire { group: Arc::downgrade(group), key, generation: self.generation };
-            let mut left = at.saturating_sub(self.clock.now_ns());
+            let mut left = at.saturating_sub(now);
             if self.clock.is_cpu_time() {
                 // All threads together may use as many CPUs as there are; looked at again if they did not.
                 left = (left / group.kernel.cpus.max(1) as u64).max(1_000_000);
@@ -113,30 +121,33 @@ impl Armed {
 impl ThreadGroup {
     /// A timer's moment has come, or might have.
     fn timer_due(self: &Arc<Self>, key: Key, generation: u64) {
-        let (action, late) = {
+        let Some(now) = self.timer_clock(key).map(|c| c.now_ns()) else { return };
+        let (action, late, host) = {
             let mut table = self.timers.0.lock();
             let Some(timer) = table.timers.get_mut(&key).filter(|t| t.generation == generation) else {
                 return;
             };
             let Some(at) = timer.at_ns else { return };
-            let now = timer.clock.now_ns();
+            let host = timer.host.take();
             if now < at {
-                timer.arm_host(self, key);
+                timer.arm_host(self, key, now);
+                drop(table);
+                drop(host);
                 return;
             }
             let late = (now - at).checked_div(timer.interval_ns).unwrap_or(0);
             timer.at_ns = (timer.interval_ns > 0).then(|| at + (late + 1) * timer.interval_ns);
-            let old = timer.host.take();
-            timer.arm_host(self, key);
-            drop(old);
-            (timer.action.clone(), late)
+            timer.arm_host(self, key, now);
+            (timer.action.clone(), late, host)
         };
+        drop(host);
         self.fire(key, action, late);
     }
 
     fn fire(self: &Arc<Self>, key: Key, action: Action, late: u64) {
         let (info, thread) = match action {
             Action::None => return,
+            Action::CpuLimit => return self.cpu_limit_reached(),
             Action::Process(info) => (info, None),
             Action::Thread(task, info) => match task.upgrade() {
                 Some(task) => (info, Some(task)),
@@ -171,22 +182,56 @@ impl ThreadGroup {
         setting: Setting,
         absolute: bool,
     ) -> Setting {
+        let now = clock.now_ns();
         let mut table = self.timers.0.lock();
         table.next_generation += 1;
         let generation = table.next_generation;
-        let before = table.timers.get(&key).map(Armed::setting).unwrap_or_default();
+        let before = table.timers.get(&key).map(|t| t.setting(now)).unwrap_or_default();
         let at_ns = match (setting.value_ns, absolute) {
             (0, _) => None,
             (at, true) => Some(at),
-            (left, false) => Some(clock.now_ns().saturating_add(left)),
+            (left, false) => Some(now.saturating_add(left)),
         };
         let interval_ns = setting.interval_ns;
         let mut timer = Armed { clock, action, at_ns, interval_ns, overrun: 0, host: None, generation };
-        timer.arm_host(self, key);
+        timer.arm_host(self, key, now);
         let old = table.timers.insert(key, timer);
         drop(table);
         drop(old);
         before
+    }
+
+    fn timer_clock(&self, key: Key) -> Option<Clock> {
+        self.timers.0.lock().timers.get(&key).map(|t| t.clock.clone())
+    }
+
+    /// What is left of a timer; none if there is no such.
+    fn setting_of(&self, key: Key) -> Option<Setting> {
+        let now = self.timer_clock(key)?.now_ns();
+        self.timers.0.lock().timers.get(&key).map(|t| t.setting(now))
+    }
+
+    /// Stands guard over `RLIMIT_CPU` as it is now.
+    pub fn watch_cpu_limit(self: &Arc<Self>) {
+        let soft = self.limits.lock().soft(Resource::Cpu);
+        let old = self.timers.0.lock().timers.remove(&Key::CpuLimit);
+        drop(old);
+        if soft != RLIM_INFINITY {
+            let setting = Setting { value_ns: soft.saturating_mul(NS_PER_SEC), interval_ns: NS_PER_SEC };
+            let clock = Clock::Process(self.clone(), CpuClock::Prof);
+            self.set_timer(Key::CpuLimit, clock, Action::CpuLimit, setting, true);
+        }
+    }
+
+    fn cpu_limit_reached(self: &Arc<Self>) {
+        let (user, system) = self.times_ns();
+        let hard = self.limits.lock().get(Resource::Cpu).rlim_max;
+        if user + system >= hard.saturating_mul(NS_PER_SEC) {
+            let signo = Signal::SIGKILL.number();
+            self.begin_exit(ExitStatus::Signal { signo, core: false });
+        } else {
+            let _ = self.send_signal(SigInfo::kernel(Signal::SIGXCPU));
+        }
     }
 
     /// `setitimer(2)`: what was left before. `EINVAL` for an unknown timer.
@@ -199,8 +244,9 @@ impl ThreadGroup {
         };
         if setting.value_ns == 0 {
             // Disarmed timers are not kept: their clock would keep the process.
+            let now = clock.now_ns();
             let old = self.timers.0.lock().timers.remove(&Key::Interval(which));
-            return Ok(old.map(|t| t.setting()).unwrap_or_default());
+            return Ok(old.map(|t| t.setting(now)).unwrap_or_default());
         }
         Ok(self.set_timer(
             Key::Interval(which),
@@ -216,7 +262,7 @@ impl ThreadGroup {
         if !matches!(which, ITIMER_REAL | ITIMER_VIRTUAL | ITIMER_PROF) {
             return Err(Errno::EINVAL);
         }
-        Ok(self.timers.0.lock().timers.get(&Key::Interval(which)).map(Armed::setting).unwrap_or_default())
+        Ok(self.setting_of(Key::Interval(which)).unwrap_or_default())
     }
 
     /// Forgets all timers (the process has ended).
@@ -278,7 +324,7 @@ impl Task {
 
     /// `timer_gettime(2)`.
     pub fn timer(&self, id: i32) -> Result<Setting, Errno> {
-        self.group.timers.0.lock().timers.get(&Key::Posix(id)).map(Armed::setting).ok_or(Errno::EINVAL)
+        self.group.setting_of(Key::Posix(id)).ok_or(Errno::EINVAL)
     }
 
     /// `timer_getoverrun(2)`.
