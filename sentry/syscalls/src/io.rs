@@ -1,4 +1,4 @@
-//! Reading and writing: `read(2)`, `write(2)` and their variants, `lseek(2)`, `splice(2)`, `sendfile(2)`.
+//! Reading and writing: `read(2)`, `write(2)` and their variants, `lseek(2)`.
 
 use crate::row::Row;
 use crate::rows;
@@ -211,7 +211,7 @@ fn sync_if_asked(file: &Arc<File>, flags: RwFlags) -> Result<(), Errno> {
 }
 
 /// How many of `total` bytes `RLIMIT_FSIZE` lets a write put: `EFBIG` and `SIGXFSZ` if none.
-fn file_size_room(task: &Arc<Task>, file: &Arc<File>, at: Option<u64>, total: usize) -> Result<usize, Errno> {
+pub(crate) fn file_size_room(task: &Arc<Task>, file: &Arc<File>, at: Option<u64>, total: usize) -> Result<usize, Errno> {
     let limit = task.group.limits.lock().soft(Resource::Fsize).min(i64::MAX as u64);
     if limit >= i64::MAX as u64
         || !file.ops().seekable()

@@ -33,6 +33,7 @@ pub mod row;
 pub mod sched;
 pub mod signal;
 pub mod socket;
+pub mod splice;
 pub mod strace;
 pub mod system;
 pub mod table;

@@ -169,6 +169,9 @@ pub fn mount(
     if flags.contains(MountFlags::REMOUNT) {
         return remount(ctx, ns, &target, flags, data);
     }
+    if source.is_empty() && flags.intersects(MountFlags::BIND | MountFlags::MOVE) && change.is_empty() {
+        return Err(Errno::EINVAL);
+    }
     if flags.contains(MountFlags::BIND) {
         let source = ctx.resolve(source, Lookup::FOLLOW)?;
         return bind(ns, source, target, flags.contains(MountFlags::REC));
