@@ -17,6 +17,7 @@ pub struct SentrySetup {
 
 /// Life of a sandbox process.
 pub fn main(config: OwnedFd) -> ExitCode {
+    boot::prepare();
     let setup: SentrySetup = match unpack(config) {
         Ok(setup) => setup,
         Err(error) => {

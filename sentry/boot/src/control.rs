@@ -7,14 +7,17 @@ use crate::{
 };
 use abi::{SigInfo, Signal};
 use control_proto::{
-    Error, ErrorKind, EventOut, ExecArgs, Process, RuntimeState, SignalArgs, SignalMode, WaitPidArgs, cpu_share, cpu_time,
-    event::Event, start_time,
+    Error, ErrorKind, EventOut, ExecArgs, Process, RuntimeState, SignalArgs, SignalMode, WaitPidArgs,
+    cpu_share, cpu_time, event::Event, start_time,
 };
 use control_server::{ExecFiles, Methods};
 use kernel::{Kernel, ThreadGroup, tree::ExitStatus, tty::host::HostTerminal};
 use std::{
     collections::HashMap,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Where the container's life stands.
@@ -44,6 +47,8 @@ pub struct Sandbox {
     container: Container,
     state: Mutex<State>,
     changed: Condvar,
+    /// Connections whose answer waits for an end.
+    waiting: AtomicUsize,
 }
 
 impl Sandbox {
@@ -59,7 +64,13 @@ impl Sandbox {
             terminals,
             paused: false,
         };
-        Arc::new(Self { id, container, state: Mutex::new(state), changed: Condvar::new() })
+        Arc::new(Self {
+            id,
+            container,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+        })
     }
 
     fn kernel(&self) -> &Arc<Kernel> {
@@ -73,7 +84,9 @@ impl Sandbox {
     /// Starts the first process.
     pub fn start(&self) -> Result<(), Error> {
         let init = self.state().init.take();
-        let init = init.ok_or_else(|| Error::new(ErrorKind::WrongState, "cannot start a container that has started already"))?;
+        let init = init.ok_or_else(|| {
+            Error::new(ErrorKind::WrongState, "cannot start a container that has started already")
+        })?;
         self.state().phase = Phase::Running;
         init.task.start();
         Ok(())
@@ -89,6 +102,24 @@ impl Sandbox {
         }
         drop(state);
         self.changed.notify_all();
+    }
+
+    /// Gives those who wait for the container, or for a process that ended with it, the time to send their answers.
+    pub fn let_waiters_go(&self) {
+        let mut state = self.state();
+        let killed = ExitStatus::Signal { signo: Signal::SIGKILL.number(), core: false };
+        for status in state.execs.values_mut() {
+            status.get_or_insert(killed);
+        }
+        drop(state);
+        self.changed.notify_all();
+        // Bounded: a client that does not read must not keep the sandbox.
+        for _ in 0..50 {
+            if self.waiting.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// Waits for the end of the first process.
@@ -111,11 +142,29 @@ impl Sandbox {
 
     /// The process that `pid` is in the container.
     fn process(&self, pid: i32) -> Result<Arc<ThreadGroup>, Error> {
-        let missing = || Error::new(ErrorKind::NoSuchProcess, format!("no process {pid} in the container")).with_errno(3);
+        let missing = || {
+            Error::new(ErrorKind::NoSuchProcess, format!("no process {pid} in the container")).with_errno(3)
+        };
         let number = u32::try_from(pid).map_err(|_| missing())?;
         let found = self.container.pid_ns.find(number).ok_or_else(missing)?;
         let tree = self.kernel().tree.lock();
         tree.group(found.root()).cloned().ok_or_else(missing)
+    }
+}
+
+/// Counts a connection that waits, until a moment after its answer was made.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -168,7 +217,11 @@ impl Methods for Sandbox {
 
     fn wait_pid(&self, args: &WaitPidArgs) -> Result<u32, Error> {
         self.check(&args.cid)?;
-        let missing = || Error::new(ErrorKind::NoSuchProcess, format!("no process {} to wait for", args.pid)).with_errno(10);
+        let _waiting = Waiting::new(&self.waiting);
+        let missing = || {
+            Error::new(ErrorKind::NoSuchProcess, format!("no process {} to wait for", args.pid))
+                .with_errno(10)
+        };
         let number = u32::try_from(args.pid).map_err(|_| missing())?;
         let mut state = self.state();
         if number == 1 {
@@ -199,7 +252,9 @@ impl Methods for Sandbox {
         let groups: Vec<_> = {
             let tree = kernel.tree.lock();
             let alive = tree.nodes.values().filter(|n| n.zombie.is_none());
-            alive.map(|n| (n.group.clone(), n.parent, n.pgid, n.threads.keys().copied().collect::<Vec<_>>())).collect()
+            alive
+                .map(|n| (n.group.clone(), n.parent, n.pgid, n.threads.keys().copied().collect::<Vec<_>>()))
+                .collect()
         };
         let inside = |number: u32| {
             let pid = kernel.tree.lock().pids.get(&number).cloned();
@@ -212,7 +267,7 @@ impl Methods for Sandbox {
             let age = now.saturating_sub(group.start_ns);
             let clock = kernel::time::clock::realtime_ns();
             let started = clock.saturating_sub(age);
-            let (cmd, uid) = kernel.command_line(&group);
+            let (cmd, uid) = command_line(&group);
             list.push(Process {
                 uid,
                 pid: pid as i32,
@@ -220,7 +275,7 @@ impl Methods for Sandbox {
                 pgid: inside(pgid),
                 threads: threads.into_iter().map(inside).collect(),
                 c: cpu_share(user + system, age),
-                tty: group.terminal().map_or_else(|| "?".into(), |t| t.name()),
+                tty: group.terminal().map_or_else(|| "?".into(), |t| terminal_name(&t)),
                 stime: start_time(seconds(started), seconds(clock)),
                 time: cpu_time(user + system),
                 cmd,
@@ -237,13 +292,15 @@ impl Methods for Sandbox {
 
     fn wait(&self, container: &str) -> Result<u32, Error> {
         self.check(container)?;
+        let _waiting = Waiting::new(&self.waiting);
         Ok(wait_status(self.wait_for_end()))
     }
 
     fn signal(&self, args: &SignalArgs) -> Result<(), Error> {
         self.check(&args.cid)?;
-        let signal = Signal::new(args.signo)
-            .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, format!("{} is no signal", args.signo)).with_errno(22))?;
+        let signal = Signal::new(args.signo).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, format!("{} is no signal", args.signo)).with_errno(22)
+        })?;
         let info = SigInfo::kill(signal, abi::signal::SI_USER, 0, 0);
         let kernel = self.kernel();
         match args.mode {
@@ -323,7 +380,12 @@ impl Methods for Sandbox {
 
     fn destroy(&self, container: &str) -> Result<(), Error> {
         self.check(container)?;
-        let kill = SignalArgs { cid: self.id.clone(), signo: Signal::SIGKILL.number(), pid: 0, ..SignalArgs::default() };
+        let kill = SignalArgs {
+            cid: self.id.clone(),
+            signo: Signal::SIGKILL.number(),
+            pid: 0,
+            ..SignalArgs::default()
+        };
         self.signal(&kill)
     }
 }
@@ -331,7 +393,10 @@ impl Methods for Sandbox {
 impl Sandbox {
     /// A signal for a container that was created and not started: one that ends a process ends it.
     fn signal_created(&self, signal: Signal) -> Result<(), Error> {
-        if !matches!(signal, Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP | Signal::SIGQUIT) {
+        if !matches!(
+            signal,
+            Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP | Signal::SIGQUIT
+        ) {
             return Ok(());
         }
         let init = self.state().init.take();
@@ -346,6 +411,29 @@ impl Sandbox {
     pub fn begin(&self, mode: StartMode) -> Result<(), Error> {
         if mode == StartMode::Now { self.start() } else { Ok(()) }
     }
+}
+
+/// What `ps` shows of a process: its command line, and who it runs as.
+fn command_line(group: &ThreadGroup) -> (String, u32) {
+    let Some(task) = group.signals.lock().live().next() else { return ("<defunct>".into(), 0) };
+    let cred = task.cred();
+    let comm = task.state.lock().comm.clone();
+    let line = task.mm().ok().and_then(|mm| {
+        let info = mm.info();
+        let len = info.arg_end.saturating_sub(info.arg_start).min(4096);
+        let mut bytes = vec![0; len as usize];
+        mem::UserMemoryExt::copy_in(&*mm, mem::UserAddr(info.arg_start), &mut bytes).ok()?;
+        let words: Vec<_> =
+            bytes.split(|b| *b == 0).map(String::from_utf8_lossy).filter(|w| !w.is_empty()).collect();
+        Some(words.join(" "))
+    });
+    let line =
+        line.filter(|l| !l.is_empty()).unwrap_or_else(|| format!("[{}]", String::from_utf8_lossy(&comm)));
+    (line, cred.user_ns.show_uid(cred.euid))
+}
+
+fn terminal_name(tty: &kernel::tty::Tty) -> String {
+    tty.index.map_or_else(|| "console".into(), |n| format!("pts/{n}"))
 }
 
 fn seconds(ns: u64) -> i64 {

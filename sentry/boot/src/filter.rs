@@ -96,8 +96,15 @@ const ALWAYS: &[i64] = &[
 ];
 
 /// Sockets of the host, with `--network=host`.
-const HOST_NETWORK: &[i64] =
-    &[libc::SYS_socket, libc::SYS_bind, libc::SYS_listen, libc::SYS_connect, libc::SYS_accept, libc::SYS_sendmmsg, libc::SYS_recvmmsg];
+const HOST_NETWORK: &[i64] = &[
+    libc::SYS_socket,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_connect,
+    libc::SYS_accept,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmmsg,
+];
 
 /// Puts the filter on every thread. Nothing that it forbids may be needed afterwards.
 pub fn install(platform: &[i64], network: Network) -> Result<(), StartError> {
@@ -109,8 +116,9 @@ pub fn install(platform: &[i64], network: Network) -> Result<(), StartError> {
     let fail = |e: &dyn std::fmt::Display| {
         StartError::new(StartErrorKind::Internal, format!("cannot install the sentry's seccomp filter: {e}"))
     };
-    let filter = SeccompFilter::new(allowed, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)
-        .map_err(|e| fail(&e))?;
+    let filter =
+        SeccompFilter::new(allowed, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)
+            .map_err(|e| fail(&e))?;
     let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| fail(&e))?;
     seccompiler::apply_filter_all_threads(&program).map_err(|e| fail(&e))
 }

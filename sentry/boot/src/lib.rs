@@ -5,12 +5,18 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod control;
+mod filter;
 mod host_facts;
+mod interim;
 pub mod logging;
 pub mod machine;
+mod mounts;
+mod process;
 pub mod report;
+mod run;
 
-pub use config::BootConfig;
+pub use config::{BootConfig, StartMode};
 pub use host_facts::prepare;
 pub use report::{ReadyReport, StartError, StartErrorKind};
 
@@ -27,10 +33,5 @@ pub enum BootError {
 ///
 /// Writes one [`ReadyReport`] to `config.ready_fd`, errors included.
 pub fn run(config: BootConfig) -> Result<i32, BootError> {
-    let error = StartError::new(
-        StartErrorKind::Internal,
-        format!("cannot start container {:?}: the kernel is not part of this build", config.id),
-    );
-    report::send(config.ready_fd, &ReadyReport::Error(error.clone()));
-    Err(error.into())
+    run::run(config)
 }

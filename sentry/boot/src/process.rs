@@ -6,13 +6,8 @@ use abi::{
     process::{CapSet, Resource},
 };
 use kernel::{
-    Kernel, Task,
-    limits::Limits,
-    loader::Program,
-    namespaces::Namespaces,
-    pid::PidNamespace,
-    task::spawn::SpawnRequest,
-    tty::host::HostTerminal,
+    Kernel, Task, limits::Limits, loader::Program, namespaces::Namespaces, pid::PidNamespace,
+    task::spawn::SpawnRequest, tty::host::HostTerminal,
 };
 use std::{collections::BTreeMap, io::IsTerminal, os::fd::OwnedFd, sync::Arc};
 use vfs::{Credentials, Fd, FdTable, FsContext, Gid, Lookup, Path, Uid, UserNamespace, WalkContext, ops};
@@ -40,7 +35,11 @@ pub struct Prepared {
 
 impl Container {
     /// Makes a process with `files` as its descriptors (number there, descriptor here).
-    pub fn prepare(&self, config: &ProcessConfig, files: Vec<(i32, OwnedFd)>) -> Result<Prepared, StartError> {
+    pub fn prepare(
+        &self,
+        config: &ProcessConfig,
+        files: Vec<(i32, OwnedFd)>,
+    ) -> Result<Prepared, StartError> {
         let cred = self.credentials(config);
         let cwd = self.working_directory(config, &cred)?;
         let fs = FsContext::new(self.root.clone(), cwd.clone(), config.umask.unwrap_or(0o022));
@@ -110,7 +109,8 @@ impl Container {
         let found = ops::directory(&ctx, cwd.as_bytes());
         let found = match found {
             Err(Errno::ENOENT) => {
-                let root = self.kernel.vfs.context(self.root.clone(), Credentials::root(self.user_ns.clone()));
+                let root =
+                    self.kernel.vfs.context(self.root.clone(), Credentials::root(self.user_ns.clone()));
                 crate::mounts::make_path(&root, cwd.as_bytes(), false)
                     .and_then(|()| ops::directory(&ctx, cwd.as_bytes()))
             }
@@ -142,9 +142,19 @@ impl Container {
                         ours.insert(made).clone()
                     }
                 };
-                fs::dev::console_file(&self.kernel.vfs, &tty, cred).map_err(|e| internal("cannot open the terminal", e))?
+                tty.open()
+                    .map(|ops| {
+                        self.kernel.vfs.anon_file(
+                            "tty",
+                            abi::FileType::CharDevice,
+                            abi::OpenFlags::RDWR,
+                            cred,
+                            ops,
+                        )
+                    })
+                    .map_err(|e| internal("cannot open the terminal", e))?
             } else {
-                fs::host::open(&self.kernel.vfs, reactor, fd, cred)
+                crate::interim::open(&self.kernel.vfs, fd, cred)
                     .map_err(|e| internal(&format!("cannot use descriptor {number}"), e))?
             };
             fds.put(Fd(number), file, u64::MAX, false).map_err(|e| internal("too many descriptors", e))?;
@@ -186,11 +196,12 @@ fn find_program(ctx: &WalkContext, config: &ProcessConfig) -> Result<(Arc<vfs::F
 fn limits(asked: &BTreeMap<String, (u64, u64)>) -> Result<Limits, StartError> {
     let mut limits = Limits::default();
     for (name, (soft, hard)) in asked {
-        let resource = Resource::from_name(name.strip_prefix("RLIMIT_").unwrap_or(name)).or_else(|| Resource::from_name(name));
-        let resource = resource
-            .ok_or_else(|| StartError::new(StartErrorKind::BadConfig, format!("process.rlimits: {name} is no resource")))?;
+        let resource = Resource::from_name(name.strip_prefix("RLIMIT_").unwrap_or(name))
+            .or_else(|| Resource::from_name(name));
+        let resource = resource.ok_or_else(|| {
+            StartError::new(StartErrorKind::BadConfig, format!("process.rlimits: {name} is no resource"))
+        })?;
         limits.set(resource, Rlimit { rlim_cur: *soft, rlim_max: *hard });
     }
     Ok(limits)
 }
-

@@ -1,0 +1,201 @@
+//! The life of a sandbox process.
+
+use crate::{
+    BootError, ReadyReport, StartError, StartErrorKind,
+    config::{BootConfig, ProcessConfig},
+    control::Sandbox,
+    filter, logging, machine,
+    mounts::Builder,
+    process::Container,
+    report,
+};
+use fs::gofer::Connection;
+use gofer_client::{Client, EventStream};
+use kernel::{
+    Kernel,
+    namespaces::{Namespaces, OpaqueNamespace, UtsNames, UtsNamespace},
+    tree::ExitStatus,
+};
+use std::{io, os::fd::OwnedFd, sync::Arc};
+use vfs::{
+    Credentials, UserNamespace,
+    cred::{IdExtent, next_namespace_id},
+};
+
+/// The descriptors that a configuration names, taken before anything else is opened.
+struct Descriptors {
+    control: OwnedFd,
+    gofer: OwnedFd,
+    gofer_events: OwnedFd,
+    files: Vec<(i32, OwnedFd)>,
+    log: Option<OwnedFd>,
+    cpuinfo: Option<OwnedFd>,
+}
+
+impl Descriptors {
+    fn take(config: &BootConfig) -> io::Result<Self> {
+        let take = host::inherit::take;
+        let files = config.files.iter().map(|(number, fd)| Ok((*number, take(*fd)?)));
+        Ok(Self {
+            control: take(config.control_fd)?,
+            gofer: take(config.gofer_fd)?,
+            gofer_events: take(config.gofer_events_fd)?,
+            files: files.collect::<io::Result<_>>()?,
+            log: config.log.as_ref().map(|l| take(l.fd)).transpose()?,
+            cpuinfo: config.cpuinfo_fd.map(take).transpose()?,
+        })
+    }
+}
+
+fn internal(what: &str, error: impl std::fmt::Display) -> StartError {
+    StartError::new(StartErrorKind::Internal, format!("{what}: {error}"))
+}
+
+/// Runs a sandbox until its init has ended; see [`crate::run`].
+pub fn run(config: BootConfig) -> Result<i32, BootError> {
+    let ready = config.ready_fd;
+    match set_up(&config) {
+        Ok(sandbox) => {
+            report::send(ready, &ReadyReport::Ok {});
+            if let Err(e) = sandbox.begin(config.start) {
+                log::error!("start: {}", e.text);
+            }
+            let status = sandbox.wait_for_end();
+            Ok(shut_down(&sandbox, status))
+        }
+        Err(error) => {
+            report::send(ready, &ReadyReport::Error(error.clone()));
+            Err(error.into())
+        }
+    }
+}
+
+/// Everything up to the point where the first process may run.
+fn set_up(config: &BootConfig) -> Result<Arc<Sandbox>, StartError> {
+    let fds = Descriptors::take(config).map_err(|e| internal("descriptors from the runtime", e))?;
+    if let (Some(log), Some(fd)) = (&config.log, fds.log) {
+        logging::install(log, fd, config.strace.is_some());
+    }
+    let table = syscalls::Table::new(config.strace.is_some());
+    let kernel = machine::build(&config.platform, &config.limits, table)?;
+    fs::tmpfs::register(&kernel.vfs, &kernel.memory); // INTERIM
+    fs::dev::mem::register(&kernel.vfs, &kernel.memory).map_err(|e| internal("devices", e))?;
+    fs::dev::devtmpfs::register(&kernel.vfs, &kernel.memory).map_err(|e| internal("devices", e))?;
+    if let Some(fd) = fds.cpuinfo {
+        let mut text = Vec::new();
+        let _ = io::Read::read_to_end(&mut std::fs::File::from(fd), &mut text); // shown as far as it goes
+        drop(text); // INTERIM
+    }
+    let container = container(config, &kernel, fds.gofer, fds.gofer_events)?;
+    let mut process = config.process.clone();
+    complete_environment(&mut process, &container);
+    machine::start_workers(&kernel)?;
+    let init = container.prepare(&process, fds.files)?;
+    let sandbox = Sandbox::new(config.id.clone(), container, init);
+    let told = sandbox.clone();
+    let _ = kernel.on_root_end.set(Box::new(move |group, status| told.ended(group, status)));
+    control_server::Server::new(fds.control, sandbox.clone())
+        .allow_user(config.control_user)
+        .spawn()
+        .map_err(|e| internal("cannot start the control server", e))?;
+    filter::install(ptrace::HOST_SYSCALLS, config.network)?;
+    Ok(sandbox)
+}
+
+fn container(
+    config: &BootConfig,
+    kernel: &Arc<Kernel>,
+    gofer: OwnedFd,
+    events: OwnedFd,
+) -> Result<Container, StartError> {
+    let events = EventStream::new(events);
+    let gofer = Connection::new(Client::new(gofer), Some(events)).map_err(|e| internal("gofer", e))?;
+    let user_ns = kernel.root_user_ns.clone();
+    if !config.namespaces.uid_map.is_empty() {
+        let extents = |map: &[(u32, u32, u32)]| {
+            // Ids of files arrive translated, so what is inside is also what the kernel calls them.
+            map.iter()
+                .map(|(inside, _, count)| IdExtent { inside: *inside, kernel: *inside, count: *count })
+                .collect()
+        };
+        user_ns.with_maps(|maps| {
+            maps.uid = extents(&config.namespaces.uid_map);
+            maps.gid = extents(&config.namespaces.gid_map);
+        });
+    }
+    let cred = Credentials::root(user_ns.clone());
+    let builder = Builder { vfs: &kernel.vfs, gofer: &gofer, cred, memory: &kernel.memory };
+    let new_net =
+        |user_ns: Arc<UserNamespace>| OpaqueNamespace::new(user_ns.clone(), net::NetNamespace::new(user_ns));
+    let _ = kernel.new_net_namespace.set(Box::new(new_net));
+    let net = OpaqueNamespace::new(user_ns.clone(), net::NetNamespace::container(user_ns.clone()));
+    let (mount, root) = builder.build(config, user_ns.clone())?;
+    let names = UtsNames {
+        host: config.hostname.clone().unwrap_or_else(|| "runsc-rs".into()).into_bytes(),
+        domain: config.domainname.clone().unwrap_or_else(|| "(none)".into()).into_bytes(),
+    };
+    let ns = Arc::new(Namespaces {
+        uts: UtsNamespace::new(user_ns.clone(), names),
+        ipc: OpaqueNamespace::new(user_ns.clone(), Arc::new(())),
+        net,
+        mount,
+        pid_for_children: kernel.root_pid_ns.clone(),
+        time_id: next_namespace_id(),
+        cgroup_id: next_namespace_id(),
+    });
+    let _ = kernel.root_namespaces.set(ns.clone());
+    Ok(Container { pid_ns: kernel.root_pid_ns.clone(), kernel: kernel.clone(), ns, user_ns, root })
+}
+
+/// `HOME` from the container's own user database, where the configuration gives none (as other runtimes do).
+pub(crate) fn complete_environment(process: &mut ProcessConfig, container: &Container) {
+    if process.env.iter().any(|e| e.starts_with("HOME=")) {
+        return;
+    }
+    let ctx =
+        container.kernel.vfs.context(container.root.clone(), Credentials::root(container.user_ns.clone()));
+    let home = read_file(&ctx, b"/etc/passwd").ok().and_then(|text| home_of(&text, process.uid));
+    process.env.push(format!("HOME={}", home.unwrap_or_else(|| "/".into())));
+}
+
+/// The start of a file of the container.
+fn read_file(ctx: &vfs::WalkContext, name: &[u8]) -> Result<Vec<u8>, abi::Errno> {
+    let how = vfs::ops::OpenHow::open(abi::OpenFlags::RDONLY.bits(), 0);
+    let file = vfs::ops::open(ctx, name, &how)?;
+    let mut bytes = vec![0; 256 << 10];
+    let n = file.ops().read_at(&file, 0, &mut mem::IoDst::bytes(&mut bytes))?;
+    bytes.truncate(n);
+    Ok(bytes)
+}
+
+fn home_of(passwd: &[u8], uid: u32) -> Option<String> {
+    let text = String::from_utf8_lossy(passwd);
+    let of_user = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let same = fields.get(2)?.parse() == Ok(uid);
+        fields.get(5).filter(|home| same && !home.is_empty()).map(|home| (*home).to_owned())
+    };
+    text.lines().find_map(of_user)
+}
+
+/// The exit code of the sandbox process. Whoever waits for the container is answered before that ends.
+fn shut_down(sandbox: &Arc<Sandbox>, status: ExitStatus) -> i32 {
+    sandbox.let_waiters_go();
+    match status {
+        ExitStatus::Code(code) => i32::from(code),
+        ExitStatus::Signal { signo, .. } => 128 + signo,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::home_of;
+
+    #[test]
+    fn home_comes_from_the_line_of_the_user() {
+        let passwd = b"root:x:0:0:root:/root:/bin/bash\nbroken\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!(home_of(passwd, 1000).as_deref(), Some("/home/ann"));
+        assert_eq!(home_of(passwd, 0).as_deref(), Some("/root"));
+        assert_eq!(home_of(passwd, 7), None);
+    }
+}
