@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod file;
 pub mod futex;
+pub mod inet;
 pub mod inherit;
 pub mod io;
 pub mod launch;

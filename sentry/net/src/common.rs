@@ -93,7 +93,7 @@ pub struct Common {
     /// `IPPROTO_*` or the family's own.
     pub protocol: i32,
     /// Announces every change of readiness.
-    pub queue: WaitQueue,
+    pub queue: Arc<WaitQueue>,
     /// Where it lives.
     pub ns: Arc<NetNamespace>,
     /// Unique in the sandbox (`SO_COOKIE`).
@@ -136,7 +136,7 @@ impl Common {
             family,
             kind,
             protocol,
-            queue: WaitQueue::new(),
+            queue: Arc::default(),
             ns,
             cookie: NEXT.fetch_add(1, Ordering::Relaxed),
             ino: AtomicU64::new(0),

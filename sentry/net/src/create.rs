@@ -1,6 +1,6 @@
 //! `socket(2)` and `socketpair(2)`.
 
-use crate::{caller::Caller, inet, namespace::NetNamespace, netlink::NetlinkSocket, socket::SocketOps, unix::UnixSocket};
+use crate::{caller::Caller, hostnet::HostSocket, inet, namespace::NetNamespace, netlink::NetlinkSocket, socket::SocketOps, unix::UnixSocket};
 use abi::{Cap, Errno, SockType, socket::*};
 use std::sync::Arc;
 
@@ -20,6 +20,10 @@ pub fn socket(
                 return Err(Errno::EPROTONOSUPPORT);
             }
             UnixSocket::new(ns.clone(), kind, uid)?
+        }
+        AF_INET | AF_INET6 if ns.host.is_some() => HostSocket::new(ns, family, kind, protocol, uid)?,
+        AF_NETLINK if ns.host.is_some() && protocol == NETLINK_ROUTE => {
+            HostSocket::new(ns, family, kind, protocol, uid)?
         }
         AF_INET | AF_INET6 => inet::create(ns, caller, family, kind, protocol)?,
         AF_NETLINK => NetlinkSocket::new(ns.clone(), kind, protocol, uid)?,

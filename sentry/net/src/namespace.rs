@@ -2,7 +2,7 @@
 
 use crate::{inet::ports::Ports, netlink::NetlinkPorts, socket::SocketOps, unix::AbstractNames};
 use abi::socket::IffFlags;
-use ksync::{Mutex, rank};
+use ksync::{Mutex, exec::Reactor, rank};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
+use kernel::namespaces::OpaqueNamespace;
 use vfs::UserNamespace;
 
 /// Index of the loopback interface.
@@ -62,6 +63,8 @@ pub struct NetNamespace {
     pub loopback: Loopback,
     /// Abstract names of Unix sockets.
     pub unix: AbstractNames,
+    /// Inet sockets are the host's, and this tells of their readiness.
+    pub host: Option<Arc<Reactor>>,
     /// TCP's ports.
     pub tcp_ports: Arc<Ports>,
     /// UDP's ports.
@@ -74,6 +77,10 @@ pub struct NetNamespace {
 impl NetNamespace {
     /// A namespace whose loopback is down, as `unshare(CLONE_NEWNET)` makes it.
     pub fn new(user_ns: Arc<UserNamespace>) -> Arc<Self> {
+        Self::make(user_ns, None)
+    }
+
+    fn make(user_ns: Arc<UserNamespace>, host: Option<Arc<Reactor>>) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             user_ns,
@@ -86,6 +93,7 @@ impl NetNamespace {
                 bytes: AtomicU64::new(0),
             },
             unix: AbstractNames::default(),
+            host,
             tcp_ports: Ports::new(),
             udp_ports: Ports::new(),
             netlink_ports: NetlinkPorts::default(),
@@ -96,6 +104,13 @@ impl NetNamespace {
     /// The namespace of a container: its loopback is up.
     pub fn container(user_ns: Arc<UserNamespace>) -> Arc<Self> {
         let ns = Self::new(user_ns);
+        ns.loopback.set_up(true);
+        ns
+    }
+
+    /// The namespace of a container with `--network=host`.
+    pub fn of_host(user_ns: Arc<UserNamespace>, reactor: Arc<Reactor>) -> Arc<Self> {
+        let ns = Self::make(user_ns, Some(reactor));
         ns.loopback.set_up(true);
         ns
     }
@@ -126,4 +141,14 @@ impl NetNamespace {
         let all: Vec<_> = self.sockets.lock().values().cloned().collect();
         all.iter().filter_map(Weak::upgrade).collect()
     }
+}
+
+/// `ns` as tasks refer to it.
+pub fn opaque(ns: Arc<NetNamespace>) -> Arc<OpaqueNamespace> {
+    OpaqueNamespace::new(ns.user_ns.clone(), ns)
+}
+
+/// What `unshare(CLONE_NEWNET)` makes: for [`kernel::Kernel::new_net_namespace`].
+pub fn unshared(user_ns: Arc<UserNamespace>) -> Arc<OpaqueNamespace> {
+    opaque(NetNamespace::new(user_ns))
 }

@@ -124,7 +124,7 @@ impl FileOps for Socket {
         self.ops.ready()
     }
     fn wait_queue(&self) -> Option<&WaitQueue> {
-        Some(&self.ops.common().queue)
+        Some(&*self.ops.common().queue)
     }
     fn ioctl(&self, file: &File, mem: &dyn UserMemory, cmd: u32, arg: u64) -> Result<u64, Errno> {
         let put = |n: usize| UserPtr::<i32>::from(arg).write(mem, &i32::try_from(n).unwrap_or(i32::MAX)).map(|()| 0);
@@ -133,7 +133,7 @@ impl FileOps for Socket {
             TIOCOUTQ => put(self.ops.unsent_bytes()?),
             // Stamps of single packets are not kept; SO_TIMESTAMP gives them with the packet.
             SIOCGSTAMP_OLD | SIOCGSTAMPNS_OLD => Err(Errno::ENOENT),
-            cmd if crate::ioctl::is_interface_request(cmd) => {
+            cmd if crate::ioctl::is_interface_request(cmd) && self.ops.common().ns.host.is_none() => {
                 let common = self.ops.common();
                 crate::ioctl::interface(&common.ns, Caller::Current(file.cred()), mem, cmd, arg)
             }

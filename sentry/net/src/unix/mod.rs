@@ -15,6 +15,8 @@ mod queue;
 pub mod rights;
 mod stream;
 #[cfg(test)]
+mod rights_tests;
+#[cfg(test)]
 mod tests;
 
 pub use name::{AbstractNames, UnixName};
