@@ -74,10 +74,7 @@ impl Builder<'_> {
         let lower = fs::gofer::attach(self.vfs, self.gofer, attach, options)?;
         match overlay {
             Overlay::None => Ok(lower),
-            Overlay::Memory | Overlay::File(_) => {
-                let _ = lower;
-                self.typed(b"tmpfs", "mode=755")
-            } /* INTERIM */,
+            Overlay::Memory | Overlay::File(_) => Ok(lower), // INTERIM
         }
     }
 
