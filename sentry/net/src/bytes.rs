@@ -118,10 +118,6 @@ impl ByteQueue {
         }
     }
 
-    /// Removes all.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]
