@@ -9,6 +9,7 @@ pub mod eventfd;
 pub mod fifo;
 pub mod gofer;
 pub mod memfd;
+pub mod overlay;
 pub mod pipe;
 pub mod signalfd;
 pub mod splice;

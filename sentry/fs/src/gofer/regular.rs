@@ -10,7 +10,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
 };
-use vfs::{File, FileOps, file::Seek};
+use vfs::{File, FileOps};
 
 /// An open regular file.
 pub struct RegularFile {
@@ -86,28 +86,10 @@ impl FileOps for RegularFile {
         let n = self.put(file, 0, src, RwFlags::APPEND)?;
         Ok((self.inode.size()?, n))
     }
-    fn seek(&self, file: &File, to: Seek) -> Result<u64, Errno> {
-        let mut pos = file.pos.lock();
-        let from_end = |n: i64| {
-            let size = i64::try_from(self.inode.size()?).map_err(|_| Errno::EOVERFLOW)?;
-            size.checked_add(n).ok_or(Errno::EOVERFLOW)
-        };
-        let sparse = |n: i64, find: fn(std::os::fd::BorrowedFd<'_>, u64) -> host::Result<Option<u64>>| {
-            let from = u64::try_from(n).map_err(|_| Errno::ENXIO)?;
-            let found = find(self.either()?.as_fd(), from).map_err(convert::errno)?;
-            found.and_then(|at| i64::try_from(at).ok()).ok_or(Errno::ENXIO)
-        };
-        let new = match to {
-            Seek::Set(n) => n,
-            Seek::Cur(n) => {
-                i64::try_from(*pos).ok().and_then(|p| p.checked_add(n)).ok_or(Errno::EOVERFLOW)?
-            }
-            Seek::End(n) => from_end(n)?,
-            Seek::Data(n) => sparse(n, host::memfd::next_data)?,
-            Seek::Hole(n) => sparse(n, host::memfd::next_hole)?,
-        };
-        *pos = u64::try_from(new).map_err(|_| Errno::EINVAL)?;
-        Ok(*pos)
+    fn next_extent(&self, _: &File, from: u64, data: bool) -> Result<u64, Errno> {
+        let fd = self.either()?.as_fd();
+        let found = if data { host::memfd::next_data(fd, from) } else { host::memfd::next_hole(fd, from) };
+        found.map_err(convert::errno)?.ok_or(Errno::ENXIO)
     }
     fn mappable(&self, _: &File) -> Result<Arc<dyn Mappable>, Errno> {
         if self.read.is_none() {
