@@ -73,7 +73,7 @@ fn main() {
     let user = kernel.root_user_ns.clone();
     let ns = Arc::new(Namespaces {
         uts: UtsNamespace::new(user.clone(), UtsNames { host: b"tiny".to_vec(), domain: b"(none)".to_vec() }),
-        ipc: OpaqueNamespace::new(user.clone(), Arc::new(())),
+        ipc: kernel.create_ipc_namespace(user.clone()),
         net: OpaqueNamespace::new(user, Arc::new(())),
         mount,
         pid_for_children: kernel.root_pid_ns.clone(),

@@ -102,8 +102,6 @@ pub struct Kernel {
     pub futexes: Futexes,
     /// Pausing the whole sandbox.
     pub pause: Pause,
-    /// Makes an IPC namespace.
-    pub new_ipc_namespace: OnceLock<NewNamespace>,
     /// Makes a network namespace.
     pub new_net_namespace: OnceLock<NewNamespace>,
     /// Where namespaces are files.
@@ -149,7 +147,6 @@ impl Kernel {
             root_namespaces: OnceLock::new(),
             futexes: Futexes::default(),
             pause: Pause::default(),
-            new_ipc_namespace: OnceLock::new(),
             new_net_namespace: OnceLock::new(),
             ns_mount: OnceLock::new(),
             new_memfd: OnceLock::new(),

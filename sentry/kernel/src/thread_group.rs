@@ -32,6 +32,8 @@ pub struct ThreadGroup {
     pub exited: WaitQueue,
     /// Has `execve`d a program with set-id bits or the like: not to be looked into.
     pub undumpable: AtomicBool,
+    /// Sets of semaphores that are to be undone at its end.
+    pub(crate) sem_undos: Mutex<Vec<std::sync::Weak<crate::ipc::sem::SemSet>>>,
     /// All threads have ended.
     pub ended: AtomicBool,
     /// The parent has been told, and it is in the tree no more.
@@ -76,6 +78,7 @@ impl ThreadGroup {
             signal_events: WaitQueue::new(),
             exited: WaitQueue::new(),
             undumpable: AtomicBool::new(false),
+            sem_undos: Mutex::new(rank::LEAF, Vec::new()),
             ended: AtomicBool::new(false),
             reaped: AtomicBool::new(false),
             thp_disabled: AtomicBool::new(false),

@@ -90,6 +90,8 @@ ranks! {
     PIPE = 580;
     /// A connection with the gofer, held for a round trip.
     GOFER = 860;
+    /// System V shared memory: called by address spaces.
+    SHM = 880;
     /// Files to be forgotten with the next request to the gofer (pushed to when a handle is dropped, under anything).
     GOFER_CLOSES = 940;
     /// Under which nothing but wait queues is taken.

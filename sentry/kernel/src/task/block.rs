@@ -6,7 +6,7 @@ use abi::Errno;
 use ksync::{Listener, Ready, WaitQueue};
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Poll, Waker},
 };
 
@@ -77,6 +77,7 @@ impl Task {
             done => return done.map_err(SysError::from),
         }
         let mut register = Some(register);
+        let from = self.kernel.monotonic_ns();
         let mut registered = None;
         let mut timer = None;
         let result = poll_fn(|cx| {
@@ -101,6 +102,7 @@ impl Task {
         });
         let result = result.await;
         self.set_sleeper(None);
+        self.slept_ns.fetch_add(self.kernel.monotonic_ns().saturating_sub(from), Ordering::Relaxed);
         result
     }
 

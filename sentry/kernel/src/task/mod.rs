@@ -108,6 +108,8 @@ pub struct Task {
     pub(crate) running_since_ns: AtomicU64,
     /// CPU time of application code, in nanoseconds.
     pub user_ns: AtomicU64,
+    /// How long it slept in the system call that it is in, in nanoseconds.
+    pub(crate) slept_ns: AtomicU64,
     /// CPU time of the kernel on its behalf, in nanoseconds.
     pub system_ns: AtomicU64,
     /// Floating point state to begin with: the parent's, for a child.
@@ -149,6 +151,7 @@ impl Task {
             dead: AtomicBool::new(false),
             running_since_ns: AtomicU64::new(0),
             user_ns: AtomicU64::new(0),
+            slept_ns: AtomicU64::new(0),
             system_ns: AtomicU64::new(0),
             initial_fp: Mutex::new(rank::LEAF, None),
             vfork_done: Mutex::new(rank::LEAF, None),

@@ -45,7 +45,7 @@ impl Task {
             new.uts = UtsNamespace::new(user_ns.clone(), names);
         }
         if flags.contains(CloneFlags::NEWIPC) {
-            new.ipc = self.kernel.new_ipc_namespace.get().ok_or(Errno::EINVAL)?(user_ns.clone());
+            new.ipc = self.kernel.create_ipc_namespace(user_ns.clone());
         }
         if flags.contains(CloneFlags::NEWNET) {
             new.net = self.kernel.new_net_namespace.get().ok_or(Errno::EINVAL)?(user_ns.clone());

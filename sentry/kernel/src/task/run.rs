@@ -86,7 +86,9 @@ async fn run(task: Arc<Task>) {
                 Trap::Lost => task.kill_group(Signal::SIGKILL),
             }
             let left = task.kernel.monotonic_ns();
-            task.system_ns.fetch_add(left.saturating_sub(trapped), Ordering::Relaxed);
+            let slept = task.slept_ns.swap(0, Ordering::Relaxed);
+            let worked = left.saturating_sub(trapped).saturating_sub(slept);
+            task.system_ns.fetch_add(worked, Ordering::Relaxed);
         }
         if (task.has_work() || interrupted.is_some())
             && let Next::Exit = task.do_work(interrupted).await
