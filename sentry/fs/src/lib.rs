@@ -8,6 +8,7 @@ pub mod dev;
 pub mod eventfd;
 pub mod fifo;
 pub mod gofer;
+pub mod host;
 pub mod memfd;
 pub mod overlay;
 pub mod pipe;
