@@ -22,6 +22,7 @@ pub mod io;
 pub mod ipc;
 pub mod memory;
 pub mod mount;
+pub mod mount_fd;
 pub mod names;
 pub mod namespaces;
 pub mod notify;

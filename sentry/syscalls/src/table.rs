@@ -22,6 +22,7 @@ const FAMILIES: &[&[Row]] = &[
     crate::ipc::ROWS,
     crate::memory::ROWS,
     crate::mount::ROWS,
+    crate::mount_fd::ROWS,
     crate::names::ROWS,
     crate::namespaces::ROWS,
     crate::notify::ROWS,

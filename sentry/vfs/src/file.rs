@@ -61,6 +61,9 @@ pub trait FileOps: Send + Sync + Any {
     ///
     /// `EAGAIN` whenever [`ready`](Self::ready) lacks [`Ready::IN`].
     fn read(&self, file: &File, dst: &mut IoDst<'_>) -> Result<usize, Errno> {
+        if !self.seekable() {
+            return Err(Errno::EINVAL); // a stream that cannot be read
+        }
         let mut pos = file.pos.lock();
         let n = self.read_at(file, *pos, dst)?;
         *pos += n as u64;
@@ -68,6 +71,9 @@ pub trait FileOps: Send + Sync + Any {
     }
     /// `write(2)`: for seekable files at the position or the end; streams implement it.
     fn write(&self, file: &File, src: &mut IoSrc<'_>) -> Result<usize, Errno> {
+        if !self.seekable() {
+            return Err(Errno::EINVAL); // a stream that cannot be written
+        }
         let mut pos = file.pos.lock();
         if file.flags().contains(OpenFlags::APPEND) {
             let (end, n) = self.append(file, src)?;
