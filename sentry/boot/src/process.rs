@@ -142,16 +142,7 @@ impl Container {
                         ours.insert(made).clone()
                     }
                 };
-                tty.open()
-                    .map(|ops| {
-                        self.kernel.vfs.anon_file(
-                            "tty",
-                            abi::FileType::CharDevice,
-                            abi::OpenFlags::RDWR,
-                            cred,
-                            ops,
-                        )
-                    })
+                fs::dev::console_file(&self.kernel.vfs.context(self.root.clone(), Credentials::root(self.user_ns.clone())), &tty, cred)
                     .map_err(|e| internal("cannot open the terminal", e))?
             } else {
                 crate::interim::open(&self.kernel.vfs, fd, cred)

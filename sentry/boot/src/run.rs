@@ -78,13 +78,11 @@ fn set_up(config: &BootConfig) -> Result<Arc<Sandbox>, StartError> {
     }
     let table = syscalls::Table::new(config.strace.is_some());
     let kernel = machine::build(&config.platform, &config.limits, table)?;
-    fs::tmpfs::register(&kernel.vfs, &kernel.memory); // INTERIM
-    fs::dev::mem::register(&kernel.vfs, &kernel.memory).map_err(|e| internal("devices", e))?;
-    fs::dev::devtmpfs::register(&kernel.vfs, &kernel.memory).map_err(|e| internal("devices", e))?;
+    fs::register(&kernel).map_err(|e| internal("file systems and devices", e))?;
     if let Some(fd) = fds.cpuinfo {
         let mut text = Vec::new();
         let _ = io::Read::read_to_end(&mut std::fs::File::from(fd), &mut text); // shown as far as it goes
-        drop(text); // INTERIM
+        fs::proc::set_cpuinfo(text);
     }
     let container = container(config, &kernel, fds.gofer, fds.gofer_events)?;
     let mut process = config.process.clone();

@@ -4,7 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
 pub mod dev;
+pub mod devpts;
 pub mod eventfd;
 pub mod fifo;
 pub mod gofer;
@@ -12,7 +14,13 @@ pub mod host;
 pub mod memfd;
 pub mod overlay;
 pub mod pipe;
+pub mod proc;
+mod pseudo;
+pub mod register;
 pub mod signalfd;
 pub mod splice;
+pub mod sys;
 pub mod timerfd;
 pub mod tmpfs;
+
+pub use register::register;

@@ -5,8 +5,17 @@ use abi::Signal;
 use ksync::{Mutex, WaitQueue, rank};
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicU64},
+    atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64},
 };
+
+/// What is left of the threads of a process that has ended.
+#[derive(Clone)]
+pub struct Remains {
+    /// Name of the last one.
+    pub comm: Vec<u8>,
+    /// Who it acted as.
+    pub cred: Arc<vfs::Credentials>,
+}
 
 /// A process: what all of its threads share whatever their clone flags were.
 pub struct ThreadGroup {
@@ -42,10 +51,16 @@ pub struct ThreadGroup {
     pub thp_disabled: AtomicBool,
     /// What `membarrier(2)` was told to expect.
     pub barriers: AtomicU32,
+    /// `/proc/pid/oom_score_adj`; remembered.
+    pub oom_score_adj: AtomicI32,
+    /// The lowest value that it may be set to without `CAP_SYS_RESOURCE`.
+    pub oom_score_adj_min: AtomicI32,
     /// What the leader gave to `exit(2)` while other threads went on: the code of the process unless `exit_group` gives one.
     pub(crate) leader_status: Mutex<Option<ExitStatus>>,
     /// Real user of the thread that ended last (for `waitid` on a zombie).
     pub(crate) last_uid: AtomicU32,
+    /// What `/proc` shows of a zombie: name and credentials of the thread that ended last.
+    pub remains: Mutex<Option<Remains>>,
     /// CPU time of threads that have ended, in nanoseconds: user and system.
     pub past_user_ns: AtomicU64,
     /// As above.
@@ -83,8 +98,11 @@ impl ThreadGroup {
             reaped: AtomicBool::new(false),
             thp_disabled: AtomicBool::new(false),
             barriers: AtomicU32::new(0),
+            oom_score_adj: AtomicI32::new(0),
+            oom_score_adj_min: AtomicI32::new(0),
             leader_status: Mutex::new(rank::LEAF, None),
             last_uid: AtomicU32::new(0),
+            remains: Mutex::new(rank::LEAF, None),
             past_user_ns: AtomicU64::new(0),
             past_system_ns: AtomicU64::new(0),
             children_user_ns: AtomicU64::new(0),

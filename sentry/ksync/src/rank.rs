@@ -24,18 +24,6 @@ ranks! {
     SANDBOX = 100;
     /// Serialises execve, clone and exit of one thread group against each other.
     THREAD_GROUP_EXEC = 200;
-    /// Pid tables, process tree, sessions and process groups: one lock for the whole tree, as Linux's tasklist_lock.
-    TASK_TREE = 300;
-    /// Timers of a process; clocks of CPU time are read under it.
-    TIMER = 310;
-    /// Per thread group: signals, stop state, timers, rlimits.
-    THREAD_GROUP = 320;
-    /// What signals do; shared by `CLONE_SIGHAND`.
-    SIGHAND = 335;
-    /// Per task: signal mask, credentials slot, registers and the like.
-    TASK = 340;
-    /// Per task: pending signals, mask, alternate stack.
-    TASK_SIGNALS = 330;
     /// Mount table of a namespace.
     MOUNTS = 400;
     /// Renames across directories of one file system.
@@ -44,6 +32,19 @@ ranks! {
     DIRECTORY = 420;
     /// A dentry's fields.
     DENTRY = 440;
+    /// Pid tables, process tree, sessions and process groups: one lock for the whole tree, as Linux's tasklist_lock.
+    /// Below the VFS's directories, since `/proc` looks at tasks when names are looked up there.
+    TASK_TREE = 442;
+    /// Timers of a process; clocks of CPU time are read under it.
+    TIMER = 443;
+    /// Per thread group: signals, stop state, timers, rlimits.
+    THREAD_GROUP = 444;
+    /// What signals do; shared by `CLONE_SIGHAND`.
+    SIGHAND = 448;
+    /// Per task: signal mask, credentials slot, registers and the like.
+    TASK = 450;
+    /// Per task: pending signals, mask, alternate stack.
+    TASK_SIGNALS = 446;
     /// A file system's own tables.
     FILESYSTEM = 460;
     /// An inode's attributes and data.

@@ -2,3 +2,5 @@
 
 pub mod devtmpfs;
 pub mod mem;
+
+pub use crate::devpts::console_file;

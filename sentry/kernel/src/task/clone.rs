@@ -211,6 +211,8 @@ impl Task {
         group.watch_cpu_limit();
         let barriers = self.group.barriers.load(Ordering::Relaxed);
         group.barriers.store(barriers, Ordering::Relaxed);
+        group.oom_score_adj.store(self.group.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
+        group.oom_score_adj_min.store(self.group.oom_score_adj_min.load(Ordering::Relaxed), Ordering::Relaxed);
         group.undumpable.store(self.group.undumpable.load(Ordering::Relaxed), Ordering::Relaxed);
         group
     }

@@ -3,6 +3,7 @@
 use super::Task;
 use crate::{
     Kernel, ThreadGroup,
+    thread_group::Remains,
     tree::{ExitStatus, ProcessTree},
 };
 use abi::{
@@ -93,7 +94,13 @@ impl Task {
         let system = self.system_ns.load(Ordering::Relaxed);
         self.group.past_user_ns.fetch_add(user, Ordering::Relaxed);
         self.group.past_system_ns.fetch_add(system, Ordering::Relaxed);
-        self.group.last_uid.store(self.cred().ruid.0, Ordering::Relaxed);
+        let remains = {
+            let state = self.state.lock();
+            Remains { comm: state.comm.clone(), cred: state.cred.clone() }
+        };
+        self.group.last_uid.store(remains.cred.ruid.0, Ordering::Relaxed);
+        let before = self.group.remains.lock().replace(remains);
+        drop(before);
         let mut tree = self.kernel.tree.lock();
         let tid = self.tid();
         let me = Arc::downgrade(self);

@@ -249,6 +249,11 @@ impl Task {
         }
     }
 
+    /// Whether it sleeps in a system call, rather than running application code or being answered.
+    pub fn is_asleep(&self) -> bool {
+        self.running_since_ns.load(Ordering::Relaxed) == 0 && self.sleeper.lock().is_some()
+    }
+
     /// Whether [`set_work`](Self::set_work) was called since the task last looked.
     pub fn has_work(&self) -> bool {
         self.work.load(Ordering::SeqCst)

@@ -69,7 +69,9 @@ impl Task {
         };
         let (mount, copies) = old.mount.copy(user_ns)?;
         fs.translate(&copies);
-        self.state.lock().ns = Arc::new(Namespaces { mount, ..(*old).clone() });
+        let new = Arc::new(Namespaces { mount, ..(*old).clone() });
+        let replaced = std::mem::replace(&mut self.state.lock().ns, new);
+        drop(replaced); // without the lock: a mount namespace may go with it
         Ok(())
     }
 

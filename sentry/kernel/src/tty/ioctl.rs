@@ -109,7 +109,7 @@ impl Tty {
 
     fn pty_ioctl(self: &Arc<Self>, end: End, mem: &dyn UserMemory, cmd: u32, arg: u64) -> Result<u64, Errno> {
         match (end, cmd) {
-            (End::Master, TIOCGPTN) => UserPtr::from(arg).write(mem, &self.index.unwrap_or(0))?,
+            (End::Master, TIOCGPTN) => UserPtr::from(arg).write(mem, &self.index().unwrap_or(0))?,
             (End::Master, TIOCSPTLCK) => {
                 let lock: i32 = UserPtr::from(arg).read(mem)?;
                 self.state.lock().locked = lock != 0;
@@ -216,7 +216,7 @@ impl Tty {
 
     /// Device number.
     pub(crate) fn device(&self, end: End) -> u64 {
-        match (self.index, end) {
+        match (self.index(), end) {
             (Some(n), End::Near) => abi::stat::dev::makedev(136, n),
             (Some(_), End::Master) => abi::stat::dev::makedev(5, 2),
             (None, _) => abi::stat::dev::makedev(5, 1),

@@ -22,7 +22,7 @@ use std::{
     os::fd::OwnedFd,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -30,6 +30,9 @@ use std::{
 const BUFFER: usize = 64 << 10;
 /// Linux's `N_TTY_BUF_SIZE`: bytes of input that are not read yet.
 const INPUT_MAX: usize = 4096;
+
+/// Stands for no number below `/dev/pts`.
+const NO_INDEX: u32 = u32::MAX;
 
 /// Where a terminal's output goes.
 pub(crate) enum Far {
@@ -85,8 +88,8 @@ pub struct Tty {
     pub far_queue: WaitQueue,
     /// Session and foreground process group.
     jobs: Mutex<jobs::Jobs>,
-    /// Number below `/dev/pts`; none for others.
-    pub index: Option<u32>,
+    /// Number below `/dev/pts`; `NO_INDEX` for none.
+    index: AtomicU32,
     /// Unique in the sandbox.
     pub id: u64,
 }
@@ -125,9 +128,19 @@ impl Tty {
             near_queue: WaitQueue::new(),
             far_queue: WaitQueue::new(),
             jobs: Mutex::new(rank::LEAF, jobs::Jobs::default()),
-            index,
+            index: AtomicU32::new(index.unwrap_or(NO_INDEX)),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
         })
+    }
+
+    /// Its number below `/dev/pts`; none for others.
+    pub fn index(&self) -> Option<u32> {
+        Some(self.index.load(Ordering::Relaxed)).filter(|n| *n != NO_INDEX)
+    }
+
+    /// Gives a terminal of the host a number below `/dev/pts`.
+    pub fn set_index(&self, index: u32) {
+        self.index.store(index, Ordering::Relaxed);
     }
 
     /// Bytes arrive from the far side (typed, or written by the master); how many were taken.
