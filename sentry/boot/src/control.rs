@@ -433,7 +433,7 @@ fn command_line(group: &ThreadGroup) -> (String, u32) {
 }
 
 fn terminal_name(tty: &kernel::tty::Tty) -> String {
-    tty.index.map_or_else(|| "console".into(), |n| format!("pts/{n}"))
+    tty.index().map_or_else(|| "console".into(), |n| format!("pts/{n}"))
 }
 
 fn seconds(ns: u64) -> i64 {
