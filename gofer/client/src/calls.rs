@@ -154,6 +154,29 @@ impl Client {
         Ok(all)
     }
 
+    /// Looks up each of `names` in `from` by itself, all in one message; at most 32.
+    pub fn walk_each(
+        self: &Arc<Self>,
+        from: &Node,
+        names: &[&[u8]],
+        flags: WalkFlags,
+    ) -> Result<Vec<Result<WalkResult, Errno>>, Errno> {
+        let walk = |n: &&[u8]| {
+            let names = List::try_from(vec![name(n)?]).map_err(|_| Errno::E2BIG)?;
+            Ok(Op::Walk { node: from.id(), names, flags, want: Want::Nothing })
+        };
+        let ops = names.iter().map(walk).collect::<Result<Vec<_>, Errno>>()?;
+        let one = |answered| {
+            let (w, _) = expect!(self, answered, (Answer::Walked(w), fd) => (w, fd))?;
+            if w.steps.len() > 1 || (w.end == WalkEnd::Complete && w.steps.is_empty()) {
+                return Err(self.break_off(&"a walk with too many or too few steps"));
+            }
+            let steps = w.steps.into_iter().map(|e| self.found(e)).collect();
+            Ok(WalkResult { steps, end: w.end, watched: w.watched, file: None })
+        };
+        Ok(self.batch(ops)?.into_iter().map(one).collect())
+    }
+
     /// Attributes of one node.
     pub fn get_attr(&self, node: &Node) -> Result<Attr, Errno> {
         self.get_attrs(&[node])?.pop().ok_or(Errno::EIO)?

@@ -157,6 +157,8 @@ pub trait Inode: Send + Sync + Any {
     fn accessed(&self, relatime: bool) {
         let _ = relatime;
     }
+    /// An application is about to watch it with inotify: a file system that others change begins to look for changes.
+    fn watched(&self) {}
     /// Whether what the dentry cache has for `name` (`None`: that there is nothing) is still true; asked on
     /// each walk, so cheap. File systems that change by themselves (proc, shared gofer trees) implement it.
     fn revalidate(&self, name: &[u8], cached: Option<&Arc<dyn Inode>>) -> bool {

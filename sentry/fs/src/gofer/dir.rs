@@ -40,6 +40,8 @@ impl DirFile {
             self.inode.now_watched();
         }
         listing.end = part.end || part.entries.is_empty();
+        let names = part.entries.iter().map(|e| e.name.as_slice().into()).collect();
+        self.inode.was_listed(names, listing.entries.is_empty());
         listing.next = part.entries.last().map_or(listing.next, |e| e.next);
         listing.entries.extend(part.entries.into_iter().map(|e| Entry {
             name: e.name.into(),

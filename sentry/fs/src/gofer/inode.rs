@@ -279,6 +279,13 @@ impl GoferInode {
         }
     }
 
+    /// Data were read through a descriptor: the host may have noted the time.
+    pub(super) fn read(&self) {
+        if !self.dirty.load(Ordering::Relaxed) {
+            self.dirty.store(true, Ordering::Release);
+        }
+    }
+
     /// Takes size and times from a descriptor.
     fn look(&self, fd: &OwnedFd) -> Result<(), Errno> {
         self.dirty.store(false, Ordering::Release);
@@ -317,8 +324,8 @@ impl GoferInode {
         if Arc::ptr_eq(&other.fs, &self.fs) { Ok(other) } else { Err(Errno::EXDEV) }
     }
 
-    fn made(&self, made: Made) -> Result<Arc<GoferInode>, Errno> {
-        self.fs.changed();
+    fn made(&self, name: &[u8], made: Made) -> Result<Arc<GoferInode>, Errno> {
+        self.fs.changed_name(self.key, name);
         self.absorb(&made.dir);
         let inode = self.fs.inode_with(Found { node: made.node, attr: made.attr }, made.file)?;
         // A new file has no capabilities; those of a file that had this number are gone with it.
@@ -329,7 +336,7 @@ impl GoferInode {
     fn remove(&self, name: &[u8], target: &Arc<dyn Inode>, is_dir: bool) -> Result<(), Errno> {
         let victim = self.same_fs(target)?;
         let (dir, left) = self.fs.client().unlink(self.walk_node(), name, is_dir, Some(&victim.node))?;
-        self.fs.changed();
+        self.fs.changed_name(self.key, name);
         self.absorb(&dir);
         match left {
             Some(attr) => victim.absorb(&attr),
@@ -415,7 +422,7 @@ impl Inode for GoferInode {
         self.set_size(change, size)?;
         // Pages behind the end are no longer there. What is left of the last one stays: it is the host's page.
         if let Some(from) = mem::page_up(size) {
-            self.maps.invalidate(from..u64::MAX & !(mem::PAGE_SIZE - 1));
+            self.maps.invalidate(from..mem::page_down(u64::MAX));
         }
         Ok(())
     }
@@ -428,6 +435,14 @@ impl Inode for GoferInode {
     fn prefetch(&self, names: &[&[u8]]) {
         if self.kind == FileType::Directory {
             self.find_ahead(names);
+        }
+    }
+    fn watched(&self) {
+        if self.kind == FileType::Directory
+            && !self.watched.load(Ordering::Acquire)
+            && self.fs.client().watch(self.walk_node()).is_ok()
+        {
+            self.now_watched();
         }
     }
     fn revalidate(&self, name: &[u8], cached: Option<&Arc<dyn Inode>>) -> bool {
@@ -453,7 +468,7 @@ impl Inode for GoferInode {
             NewKind::CharDevice(dev) => mknod(FileType::CharDevice, *dev),
             NewKind::BlockDevice(dev) => mknod(FileType::BlockDevice, *dev),
         }?;
-        let inode = self.made(made)?;
+        let inode = self.made(name, made)?;
         if let NewKind::Symlink(target) = &new.kind {
             inode.set_target(target.clone());
         }
@@ -461,7 +476,7 @@ impl Inode for GoferInode {
     }
     fn create_tmpfile(&self, new: &NewNode, linkable: bool) -> Result<Arc<dyn Inode>, Errno> {
         let made = self.fs.client().tmpfile(&self.node, OpenFlags::RDWR.bits(), convert::make(new))?;
-        let inode = self.made(made)?;
+        let inode = self.made(b"", made)?;
         inode.unlinkable.store(!linkable, Ordering::Relaxed);
         Ok(inode)
     }
@@ -471,7 +486,7 @@ impl Inode for GoferInode {
             return Err(Errno::ENOENT);
         }
         let made = self.fs.client().link(&target.node, self.walk_node(), name)?;
-        self.fs.changed();
+        self.fs.changed_name(self.key, name);
         self.absorb(&made.dir);
         target.absorb(&made.attr);
         Ok(())
@@ -498,7 +513,8 @@ impl Inode for GoferInode {
         flags.set(RenameFlags::WHITEOUT, whiteout);
         let old = (self.walk_node(), old_name);
         let (old_attr, new_attr) = self.fs.client().rename(old, (to.walk_node(), new_name), flags.bits())?;
-        self.fs.changed();
+        self.fs.changed_name(self.key, old_name);
+        self.fs.changed_name(to.key, new_name);
         self.absorb(&old_attr);
         to.absorb(&new_attr);
         for other in [Some(moved), replaced].into_iter().flatten() {

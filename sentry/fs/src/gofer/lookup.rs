@@ -11,13 +11,34 @@ use std::{
 
 /// How many answers are kept for look-ups to come.
 const STASH_MAX: usize = 128;
+/// How many names are looked up at once when names are looked up in the order of a listing.
+const AHEAD: usize = 12;
+/// How many old dentries are looked at when the gofer holds too many files.
+const SHRINK: usize = 8192;
+/// How far from where it is expected a name is searched for in the listing.
+const WINDOW: usize = 4;
+
+/// How many listings are kept, and how many names of each.
+const LISTINGS: usize = 16;
+const LISTED_MAX: usize = 16384;
+/// In how long a listing a name is searched for wherever it is.
+const SEARCHED_MAX: usize = 2048;
+
+/// The names of a directory in the order in which they were listed, and which one is expected to be looked up next.
+pub struct Listed {
+    dir: Key,
+    names: Vec<Box<[u8]>>,
+    next: usize,
+    /// Names in a row that were looked up in this order.
+    run: usize,
+}
 
 struct Stashed {
     dir: Key,
     name: Box<[u8]>,
     inode: Option<Arc<GoferInode>>,
-    /// [`GoferFs::changes`] when it was asked.
-    changes: u64,
+    /// [`GoferFs::news`] when it was asked.
+    news: u64,
     at: Instant,
 }
 
@@ -63,25 +84,50 @@ impl GoferFs {
         Ok(inode)
     }
 
+    /// Keeps an answer for later. `changes`: [`GoferFs::changes`] from before it was asked for.
     fn stash(&self, dir: Key, name: &[u8], inode: Option<Arc<GoferInode>>, changes: u64) {
-        let entry = Stashed { dir, name: name.into(), inode, changes, at: Instant::now() };
+        let news = self.news.load(Ordering::Acquire);
+        let entry = Stashed { dir, name: name.into(), inode, news, at: Instant::now() };
         let mut stash = self.stash.lock();
+        if self.changes.load(Ordering::Acquire) != changes {
+            drop(stash);
+            return;
+        }
         let old = if stash.0.len() >= STASH_MAX { stash.0.pop_front() } else { None };
         stash.0.push_back(entry);
         drop(stash);
         drop(old);
     }
 
+    /// We have changed what is at `name` of `dir`.
+    pub(super) fn changed_name(&self, dir: Key, name: &[u8]) {
+        let mut stash = self.stash.lock();
+        // Under the lock: whoever asked before this does not stash any more.
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        let mut gone = Vec::new();
+        while let Some(at) = stash.0.iter().position(|s| s.dir == dir && *s.name == *name) {
+            gone.extend(stash.0.remove(at));
+        }
+        drop(stash);
+        drop(gone);
+    }
+
+    /// Somebody else has changed something.
+    pub(super) fn changed_outside(&self) {
+        self.news.fetch_add(1, Ordering::AcqRel);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// What a walk found at `name` a moment ago, if nothing changed since: `Some(None)` is that there is nothing.
     #[allow(clippy::option_option, reason = "not known, known to be absent, there")]
     fn unstash(&self, dir: Key, name: &[u8]) -> Option<Option<Arc<GoferInode>>> {
-        let changes = self.changes.load(Ordering::Acquire);
+        let news = self.news.load(Ordering::Acquire);
         let mut stash = self.stash.lock();
         let at = stash.0.iter().rposition(|s| s.dir == dir && *s.name == *name)?;
         // Older ones of other walks are of no use any more.
         let found = stash.0.remove(at);
         drop(stash);
-        let found = found.filter(|f| f.changes == changes && f.at.elapsed() < super::FRESH * 50)?;
+        let found = found.filter(|f| f.news == news && f.at.elapsed() < super::FRESH * 50)?;
         if self.shared() && found.at.elapsed() >= super::FRESH {
             return None;
         }
@@ -125,16 +171,89 @@ impl GoferInode {
 
     pub(super) fn find(&self, name: &[u8]) -> Result<Arc<GoferInode>, Errno> {
         if let Some(known) = self.fs.unstash(self.key, name) {
+            self.expected(name);
             return known.ok_or(Errno::ENOENT);
         }
         self.forget_stale(name);
-        let walk = self.ask(&[name])?;
+        if let Some(names) = self.expected(name) {
+            self.find_listed(&names);
+            if let Some(known) = self.fs.unstash(self.key, name) {
+                return known.ok_or(Errno::ENOENT);
+            }
+        }
+        let mut walk = self.ask(&[name]);
+        let full = |w: &Result<WalkResult, Errno>| match w {
+            Err(e) => *e == Errno::ENFILE,
+            Ok(w) => matches!(w.end, WalkEnd::Failed(code) if Errno::from_host(code) == Errno::ENFILE),
+        };
+        if full(&walk) {
+            // The gofer holds as many files as it may: let go of what nobody uses.
+            vfs::dentry::shrink_by(SHRINK);
+            self.fs.client().flush();
+            walk = self.ask(&[name]);
+        }
+        let walk = walk?;
         let end = walk.end.clone();
         let found = self.arc()?.take_steps(walk)?.pop();
         match (found, end) {
             (Some(inode), _) => Ok(inode),
             (None, WalkEnd::Failed(code)) => Err(Errno::from_host(code)),
             (None, _) => Err(Errno::ENOENT),
+        }
+    }
+
+    /// Part of this directory was listed, from its beginning if `first`.
+    pub(super) fn was_listed(&self, names: Vec<Box<[u8]>>, first: bool) {
+        let mut listed = self.fs.listed.lock();
+        let known = listed.iter().position(|l| l.dir == self.key).and_then(|at| listed.remove(at));
+        let mut hint = match known {
+            Some(hint) if !first => hint,
+            _ => Listed { dir: self.key, names: Vec::new(), next: 0, run: 0 },
+        };
+        if hint.names.len() < LISTED_MAX {
+            hint.names.extend(names);
+        }
+        if listed.len() >= LISTINGS {
+            listed.pop_front();
+        }
+        listed.push_back(hint);
+    }
+
+    /// `name` is looked up: if that is the order of the last listing, what is likely to come next, `name` first.
+    fn expected(&self, name: &[u8]) -> Option<Vec<Box<[u8]>>> {
+        let mut listed = self.fs.listed.lock();
+        let hint = listed.iter_mut().find(|l| l.dir == self.key)?;
+        let near = hint.names.iter().enumerate().skip(hint.next).take(WINDOW).find(|(_, n)| ***n == *name);
+        let Some((at, _)) = near else {
+            hint.run = 0;
+            if hint.names.len() < SEARCHED_MAX {
+                hint.next = hint.names.iter().position(|n| **n == *name).map_or(hint.next, |at| at + 1);
+            }
+            return None;
+        };
+        hint.next = at + 1;
+        hint.run += 1;
+        // The second in a row shows the habit.
+        (hint.run > 1).then(|| hint.names.iter().skip(at).take(AHEAD).cloned().collect())
+    }
+
+    /// Looks up many names of this directory at once.
+    fn find_listed(&self, names: &[Box<[u8]>]) {
+        let changes = self.fs.changes.load(Ordering::Acquire);
+        let Ok(this) = self.arc() else { return };
+        let asked: Vec<&[u8]> = names.iter().map(|n| &**n).collect();
+        let Ok(walks) = self.fs.client().walk_each(self.walk_node(), &asked, WalkFlags::WATCH) else {
+            return;
+        };
+        for (name, walk) in asked.iter().zip(walks) {
+            let Ok(walk) = walk else { continue };
+            let missing = walk.end == WalkEnd::Missing;
+            let Ok(mut found) = this.take_steps(walk) else { continue };
+            if let Some(inode) = found.pop() {
+                self.fs.stash(self.key, name, Some(inode), changes);
+            } else if missing {
+                self.fs.stash(self.key, name, None, changes);
+            }
         }
     }
 

@@ -35,10 +35,10 @@ pub use news::Connection;
 use abi::{Errno, stat::Statfs};
 use gofer_client::Client;
 use ksync::{Mutex, rank};
-use lookup::Stash;
+use lookup::{Listed, Stash};
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -88,8 +88,12 @@ pub struct GoferFs {
     inodes: Mutex<HashMap<Key, Weak<GoferInode>>>,
     root: OnceLock<Weak<GoferInode>>,
     stash: Mutex<Stash>,
-    /// Counts changes of the tree that we know of.
+    /// Directories that were listed a short time ago.
+    listed: Mutex<VecDeque<Listed>>,
+    /// Counts changes of names that we know of.
     changes: AtomicU64,
+    /// Counts those of others.
+    news: AtomicU64,
     /// Donated descriptors that are kept, and how many may be by files that are not open.
     fds: AtomicUsize,
     fds_idle_max: usize,
@@ -121,7 +125,9 @@ pub fn attach(
         inodes: Mutex::new(rank::GOFER_CLOSES, HashMap::new()),
         root: OnceLock::new(),
         stash: Mutex::new(rank::LEAF, Stash::default()),
+        listed: Mutex::new(rank::LEAF, VecDeque::new()),
         changes: AtomicU64::new(0),
+        news: AtomicU64::new(0),
         fds: AtomicUsize::new(0),
         fds_idle_max: usize::try_from(host::file::descriptor_limit() / 4).map_or(2048, |n| n.min(2048)),
     });
@@ -137,11 +143,6 @@ impl GoferFs {
 
     fn shared(&self) -> bool {
         self.options.access == Access::Shared
-    }
-
-    /// Something in the tree changed: what is stashed may be outdated.
-    fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Our number for the host's device `host`.

@@ -60,7 +60,7 @@ impl Connection {
 
     fn lost(&self) {
         for dir in self.dirs() {
-            dir.fs.changed();
+            dir.fs.changed_outside();
             dir.all_stale();
         }
     }
@@ -74,7 +74,7 @@ impl Connection {
                 continue;
             };
             let Some(dir) = self.dir(dir) else { continue };
-            dir.fs.changed();
+            dir.fs.changed_outside();
             let Some(name) = name else {
                 if change.contains(Change::SELF_GONE) {
                     dir.no_longer_watched();

@@ -3,7 +3,7 @@
 use super::{GoferInode, convert};
 use abi::{Errno, fcntl::OpenFlags};
 use host::io::RwFlags;
-use mem::{Backing, IoDst, IoSrc, Mappable, MappingSet, PAGE_SIZE, page_down, page_up};
+use mem::{Backing, IoDst, IoSrc, Mappable, MappingSet, page_down, page_up};
 use std::{
     any::Any,
     ops::Range,
@@ -72,11 +72,13 @@ impl FileOps for RegularFile {
     fn read_at(&self, _: &File, offset: u64, dst: &mut IoDst<'_>) -> Result<usize, Errno> {
         let fd = self.reading()?.as_fd();
         let mut at = offset;
-        dst.put_with(dst.remaining(), &mut |piece| {
+        let done = dst.put_with(dst.remaining(), &mut |piece| {
             let n = mem::host::read(fd, &piece, Some(at), RwFlags::empty())?;
             at = at.saturating_add(n as u64);
             Ok(n)
-        })
+        });
+        self.inode.read();
+        done
     }
     fn write_at(&self, file: &File, offset: u64, src: &mut IoSrc<'_>) -> Result<usize, Errno> {
         self.put(file, offset, src, RwFlags::empty())
@@ -118,7 +120,6 @@ impl Mappable for GoferInode {
         let size = host::file::status(fd.as_fd()).map_err(convert::errno)?.size;
         let end = page_up(size).unwrap_or(page_down(u64::MAX));
         let left = end.checked_sub(offset).filter(|left| *left > 0).ok_or(Errno::EFAULT)?;
-        debug_assert!(offset % PAGE_SIZE == 0, "areas begin at pages");
         Ok((Backing::Host { fd, offset }, left.min(len)))
     }
     fn mappings(&self) -> &MappingSet {

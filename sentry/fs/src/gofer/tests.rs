@@ -163,6 +163,75 @@ fn a_tree_of_its_own_is_asked_once() {
 }
 
 #[test]
+fn names_that_were_listed_are_looked_up_together() {
+    let prepare = |dir: &std::path::Path| {
+        for i in 0..100 {
+            std::fs::write(dir.join(format!("f{i}")), "x").unwrap();
+        }
+    };
+    let before = exclusive(prepare).requests();
+    let w = exclusive(prepare);
+    let file = w.open("/", OpenFlags::RDONLY | OpenFlags::DIRECTORY).unwrap();
+    let (mut pos, mut names) = (0, Vec::new());
+    file.ops()
+        .read_dir(&file, &mut pos, &mut |e| {
+            names.push(String::from_utf8(e.name.to_vec()).unwrap());
+            true
+        })
+        .unwrap();
+    for name in names.iter().filter(|n| n.starts_with('f')) {
+        assert_eq!(w.path(name).unwrap().inode().attr().unwrap().size, 1);
+    }
+    drop(file);
+    let asked = w.requests() - before;
+    assert!(asked < 20, "{asked} requests for 100 names");
+}
+
+#[test]
+fn trees_are_removed_and_made_again() {
+    let w = exclusive(|_| {});
+    for round in 0..3 {
+        ops::mkdir(&w.ctx, b"/t", 0o755).unwrap();
+        for i in 0..40 {
+            w.write(&format!("/t/{i}"), &format!("{round}")).unwrap();
+        }
+        for name in w.list("/t").iter().filter(|n| !n.starts_with('.')) {
+            let name = format!("/t/{name}");
+            assert_eq!(w.read(&name).unwrap(), format!("{round}"));
+            ops::unlink(&w.ctx, name.as_bytes()).unwrap();
+            assert_eq!(w.read(&name).unwrap_err(), Errno::ENOENT);
+        }
+        ops::rmdir(&w.ctx, b"/t").unwrap();
+    }
+}
+
+#[test]
+fn an_overlay_over_a_gofer() {
+    let w = exclusive(|dir| {
+        std::fs::create_dir(dir.join("d")).unwrap();
+        std::fs::write(dir.join("d/f"), "from the host").unwrap();
+    });
+    let vfs = w.ctx.vfs.clone();
+    let memory = Arc::new(mem::MemoryFile::new(1 << 30).unwrap());
+    let lower: Mounted = (w.fs.clone(), w.path("/").unwrap().inode());
+    let mounted = crate::overlay::over_memory(&vfs, &memory, lower).unwrap();
+    let (_, root) =
+        vfs.new_namespace(UserNamespace::initial(), mounted, b"none", MountFlags::empty()).unwrap();
+    let top = World { ctx: vfs.context(root, w.ctx.cred.clone()), ..w };
+    assert_eq!(top.read("/d/f").unwrap(), "from the host");
+    let file = top.open("/d/f", OpenFlags::RDONLY).unwrap();
+    let map = file.ops().mappable(&file).unwrap();
+    top.write("/d/f", "changed").unwrap();
+    assert!(matches!(map.back(0, 4096, false), Ok((Backing::Host { .. }, 4096))));
+    assert_eq!(top.read("/d/f").unwrap(), "changed");
+    assert_eq!(std::fs::read_to_string(top.host("d/f")).unwrap(), "from the host");
+    ops::rename(&top.ctx, b"/d", &top.ctx, b"/e", RenameFlags::empty()).unwrap();
+    assert_eq!(top.list("/e"), [".", "..", "f"]);
+    assert_eq!(top.list("/"), [".", "..", "e"]);
+    assert!(top.host("d").exists());
+}
+
+#[test]
 fn names_change() {
     let w = exclusive(|_| {});
     ops::mkdir(&w.ctx, b"/d", 0o755).unwrap();
@@ -298,4 +367,50 @@ fn read_only_trees_refuse() {
     assert_eq!(w.write("/f", "y").unwrap_err(), Errno::EROFS);
     assert_eq!(ops::mkdir(&w.ctx, b"/d", 0o755), Err(Errno::EROFS));
     assert_eq!(w.read("/f").unwrap(), "x");
+}
+
+#[test]
+fn many_at_once() {
+    let plain = exclusive(|_| {});
+    let lower: Mounted = (plain.fs.clone(), plain.path("/").unwrap().inode());
+    let memory = Arc::new(mem::MemoryFile::new(1 << 30).unwrap());
+    let mounted = crate::overlay::over_memory(&plain.ctx.vfs, &memory, lower).unwrap();
+    let namespace = UserNamespace::initial();
+    let (_, root) = plain.ctx.vfs.new_namespace(namespace, mounted, b"none", MountFlags::empty()).unwrap();
+    let overlay = World { ctx: plain.ctx.vfs.context(root, plain.ctx.cred.clone()), ..plain };
+    let shared = shared(|_| {});
+    let own = exclusive(|_| {});
+    for w in [&overlay, &shared, &own] {
+        ops::mkdir(&w.ctx, b"/a", 0o755).unwrap();
+        ops::mkdir(&w.ctx, b"/b", 0o755).unwrap();
+        std::thread::scope(|scope| {
+            for t in 0..4 {
+                scope.spawn(move || {
+                    for i in 0..40 {
+                        let (name, other) = (format!("/a/{}", i % 5), format!("/b/{}", (i + t) % 5));
+                        // Whoever is faster: only that all of it ends, and every error is one that Linux could give.
+                        let told = [
+                            w.write(&name, &name).err(),
+                            w.read(&name).err(),
+                            ops::rename(
+                                &w.ctx,
+                                name.as_bytes(),
+                                &w.ctx,
+                                other.as_bytes(),
+                                RenameFlags::empty(),
+                            )
+                            .err(),
+                            ops::unlink(&w.ctx, other.as_bytes()).err(),
+                        ];
+                        for e in told.into_iter().flatten() {
+                            assert!(matches!(e, Errno::ENOENT | Errno::EEXIST), "{e}");
+                        }
+                        w.list("/a");
+                        std::fs::write(w.host("outside"), name).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(w.list("/b"), [".", ".."]);
+    }
 }

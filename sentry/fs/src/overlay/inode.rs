@@ -289,6 +289,11 @@ impl Inode for OverlayInode {
             lower.inode.prefetch(names);
         }
     }
+    fn watched(&self) {
+        for lower in &self.lowers {
+            lower.inode.watched();
+        }
+    }
     fn accessed(&self, relatime: bool) {
         if let Some(upper) = self.upper.get() {
             upper.accessed(relatime);

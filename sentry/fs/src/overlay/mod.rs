@@ -92,6 +92,9 @@ pub struct Overlay {
 
 /// `upper`, an empty tree of nobody else's, over `lower`, which stays as it is. The root gets the attributes of the lower one.
 pub fn mount(vfs: &Arc<Vfs>, lower: Mounted, upper: Mounted) -> Result<Mounted, Errno> {
+    if lower.1.file_type() != FileType::Directory || upper.1.file_type() != FileType::Directory {
+        return Err(Errno::ENOTDIR);
+    }
     let attr = lower.1.attr()?;
     upper.1.set_attr(&SetAttr {
         mode: Some(attr.permissions()),
@@ -104,6 +107,13 @@ pub fn mount(vfs: &Arc<Vfs>, lower: Mounted, upper: Mounted) -> Result<Mounted, 
     let layer =
         |(fs, root): Mounted, name| Layer { root: root.clone(), mount: vfs.kernel_mount((fs, root), name) };
     Overlay::make(vfs, Some(layer(upper, "upper")), vec![layer(lower, "lower")], String::new())
+}
+
+/// The same with a tmpfs for what is changed, as large as memory allows.
+pub fn over_memory(vfs: &Arc<Vfs>, memory: &Arc<mem::MemoryFile>, lower: Mounted) -> Result<Mounted, Errno> {
+    let options = crate::tmpfs::Options { size: Some(0), nr_inodes: Some(0), ..Default::default() };
+    let (fs, root) = crate::tmpfs::Tmpfs::new(vfs, memory, "tmpfs", &options)?;
+    mount(vfs, lower, (fs, root))
 }
 
 /// Whether `inode` hides a name.

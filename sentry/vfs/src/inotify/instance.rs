@@ -188,6 +188,7 @@ impl Inotify {
         if mask.contains(Events::ONLYDIR) && inode.file_type() != FileType::Directory {
             return Err(Errno::ENOTDIR);
         }
+        inode.watched();
         // Held all along, so that one inode gets one watch.
         let mut table = self.0.table.lock();
         if let Some((wd, old)) = list(&inode).of(&self.0) {
