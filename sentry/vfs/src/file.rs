@@ -213,6 +213,7 @@ impl File {
         if flags.writable() && path.inode().file_type() == FileType::Regular {
             // Counted for ETXTBSY; `vfs::ops::open` has refused it where the file is being executed.
             path.inode().common().writers.fetch_add(1, Ordering::AcqRel);
+            path.mount().writers.fetch_add(1, Ordering::AcqRel);
         }
         path.inode().common().opens.fetch_add(1, Ordering::AcqRel);
         Arc::new(Self {
@@ -288,6 +289,7 @@ impl Drop for File {
         let inode = self.path.inode();
         if self.flags().writable() && inode.file_type() == FileType::Regular {
             inode.common().writers.fetch_sub(1, Ordering::AcqRel);
+            self.path.mount().writers.fetch_sub(1, Ordering::AcqRel);
         }
         inode.common().opens.fetch_sub(1, Ordering::AcqRel);
         crate::locks::file_closed(self, &inode);

@@ -9,7 +9,7 @@
 
 use super::{
     Mount, MountNamespace,
-    ops::{Table, attach, check_kind, copy_for_bind, lock, may_mount, move_mount as move_attached},
+    ops::{Table, attach, check_change, copy_for_bind, lock, may_mount, move_mount as move_attached},
     topology::Topology,
 };
 use crate::{
@@ -126,7 +126,9 @@ pub fn move_mount(
         drop(table);
         return move_attached(ns, source, target);
     }
-    check_kind(source.dentry(), &target)?;
+    if source.is_dir() != target.is_dir() {
+        return Err(Errno::EINVAL);
+    }
     // Attaching gives the tree to the namespace; if that fails it stays with its file.
     attach(&mut table, source.mount().id, &target, ns)
 }
@@ -361,13 +363,20 @@ pub fn mount_setattr(
     }
     let ids = if recursive { table.subtree(top) } else { vec![top] };
     let times = MountFlags::RELATIME | MountFlags::NOATIME;
+    let changed = |mount: &Mount| {
+        let mut flags = mount.flags() - to_clear;
+        if changes_atime {
+            flags = (flags - times) | (to_set & times);
+        }
+        flags | (to_set - times)
+    };
+    // All or none.
+    for node in ids.iter().filter_map(|id| table.node(*id)) {
+        check_change(node, changed(&node.mount))?;
+    }
     for id in ids {
         if let Some(mount) = table.mount(id) {
-            let mut flags = mount.flags() - to_clear;
-            if changes_atime {
-                flags = (flags - times) | (to_set & times);
-            }
-            mount.set_flags(flags | (to_set - times));
+            mount.set_flags(changed(&mount));
         }
         if !kind.is_empty() {
             table.set_propagation(id, kind);

@@ -21,7 +21,7 @@ use abi::{Errno, process::MountFlags, stat::StatfsFlags};
 use ksync::{RwLock, WaitQueue, rank};
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 use topology::Topology;
 
@@ -48,6 +48,8 @@ pub struct Mount {
     flags: AtomicU64,
     /// `MNT_EXPIRE` was asked for and nobody came by since.
     expiring: AtomicBool,
+    /// Open files through which regular files can be written to: with one, it does not become read-only.
+    pub(crate) writers: AtomicUsize,
     pub(crate) table: Arc<MountTable>,
 }
 
@@ -68,6 +70,7 @@ impl Mount {
             source,
             flags: AtomicU64::new((flags & MountFlags::PER_MOUNT).bits()),
             expiring: AtomicBool::new(false),
+            writers: AtomicUsize::new(0),
             table: table.clone(),
         })
     }
@@ -89,6 +92,12 @@ impl Mount {
     /// `EROFS` if nothing can be changed through it.
     pub fn want_write(&self) -> Result<(), Errno> {
         if self.read_only() { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// `EBUSY` if it is to become read-only by `new` flags while files are open for writing.
+    pub(crate) fn check_no_writers(&self, new: MountFlags) -> Result<(), Errno> {
+        let becomes = new.contains(MountFlags::RDONLY) && !self.flags().contains(MountFlags::RDONLY);
+        if becomes && self.writers.load(Ordering::Acquire) > 0 { Err(Errno::EBUSY) } else { Ok(()) }
     }
 
     /// Its flags as `statfs(2)` shows them.

@@ -2,7 +2,7 @@
 
 use super::{
     Mount, MountCopies, MountNamespace,
-    topology::{Copy, Topology},
+    topology::{Copy, Node, Topology},
 };
 use crate::{
     Credentials, Dentry, Path, SuperBlock, UserNamespace, Vfs, WalkContext,
@@ -214,9 +214,23 @@ fn remount_bind(ns: &MountNamespace, target: &Path, flags: MountFlags) -> Result
     let mount = root_of(target)?;
     let table = lock(mount);
     check_in(&table, mount, ns)?;
-    mount.set_flags(remounted_flags(mount, flags));
+    let new = remounted_flags(mount, flags);
+    check_change(table.node(mount.id).ok_or(Errno::EINVAL)?, new)?;
+    mount.set_flags(new);
     table.changed(ns.id);
     Ok(())
+}
+
+/// Whether a mount may get the flags `new`: `EPERM` if that would lift a restriction that came from a more privileged
+/// namespace, `EBUSY` if it is to become read-only while it is written to.
+pub(super) fn check_change(node: &Node, new: MountFlags) -> Result<(), Errno> {
+    const RESTRICT: MountFlags =
+        MountFlags::RDONLY.union(MountFlags::NOSUID).union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+    let old = node.mount.flags();
+    if node.pinned && (!((old & RESTRICT) - new).is_empty() || old & ATIME != new & ATIME) {
+        return Err(Errno::EPERM);
+    }
+    node.mount.check_no_writers(new)
 }
 
 fn remount(
@@ -232,9 +246,16 @@ fn remount(
         return Err(Errno::EPERM);
     }
     let data = std::str::from_utf8(data).map_err(|_| Errno::EINVAL)?;
+    let new = remounted_flags(mount, flags);
+    {
+        let table = mount.table.read();
+        check_change(table.node(mount.id).ok_or(Errno::EINVAL)?, new)?;
+        let others = table.nodes().filter(|(_, n)| Arc::ptr_eq(&n.mount.sb, &mount.sb));
+        others.map(|(_, n)| n.mount.check_no_writers(new)).collect::<Result<(), Errno>>()?;
+    }
     mount.fs.remount(flags.contains(MountFlags::RDONLY), data)?;
     // As on Linux the mount's own flags follow; a file system that keeps no state of its own is read-only by them.
-    mount.set_flags(remounted_flags(mount, flags));
+    mount.set_flags(new);
     mount.table.read().changed(ns.id);
     Ok(())
 }
@@ -265,11 +286,20 @@ pub(super) fn copy_for_bind(
     if node.unbindable || node.ns != ns.id || source.dentry().is_unlinked() {
         return Err(Errno::EINVAL);
     }
-    if recursive {
-        table.copy_tree(mount.id, source.dentry(), Copy::Peer, false, &mut Vec::new())
-    } else {
-        table.copy_mount(mount.id, source.dentry().clone(), Copy::Peer)
+    // A copy without what is mounted below would show what a locked mount hides.
+    let hides =
+        |n: &Node| n.locked && n.place.as_ref().is_some_and(|(_, point)| point.is_below(source.dentry()));
+    if !recursive && node.children.iter().filter_map(|c| table.node(*c)).any(hides) {
+        return Err(Errno::EINVAL);
     }
+    let copy = match recursive {
+        true => table.copy_tree(mount.id, source.dentry(), Copy::Peer, false, &mut Vec::new())?,
+        false => table.copy_mount(mount.id, source.dentry().clone(), Copy::Peer)?,
+    };
+    if let Some(node) = table.node_mut(copy) {
+        node.locked = false; // the copy itself hides nothing
+    }
+    Ok(copy)
 }
 
 fn set_propagation(
@@ -292,7 +322,9 @@ fn set_propagation(
 /// `MS_MOVE` and `move_mount(2)` of an attached mount.
 pub fn move_mount(ns: &MountNamespace, source: Path, target: Path) -> Result<(), Errno> {
     let mount = root_of(&source)?.clone();
-    check_kind(source.dentry(), &target)?;
+    if source.is_dir() != target.is_dir() {
+        return Err(Errno::EINVAL);
+    }
     let mut table = lock(&mount);
     check_in(&table, &mount, ns)?;
     check_in(&table, target.mount(), ns)?;
@@ -449,7 +481,7 @@ impl MountNamespace {
             let all: HashSet<u64> = table.subtree(top).into_iter().collect();
             for id in all {
                 if let Some(node) = table.node_mut(id) {
-                    node.locked = true;
+                    (node.locked, node.pinned) = (true, true);
                 }
             }
         }

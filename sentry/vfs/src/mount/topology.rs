@@ -26,6 +26,8 @@ pub(crate) struct Node {
     pub unbindable: bool,
     /// May not be unmounted alone: it came with a namespace of a more privileged user namespace.
     pub locked: bool,
+    /// Its restrictions may not be lifted, for the same reason.
+    pub pinned: bool,
 }
 
 struct Namespace {
@@ -159,6 +161,7 @@ impl Topology {
             master: 0,
             unbindable: false,
             locked: false,
+            pinned: false,
         };
         self.nodes.insert(id, node);
         Ok(id)
@@ -228,7 +231,8 @@ impl Topology {
     /// Copies the mount `id`, with `root` as its root.
     pub fn copy_mount(&mut self, id: u64, root: Arc<Dentry>, how: Copy) -> Result<u64, Errno> {
         let old = self.nodes.get(&id).ok_or(Errno::EINVAL)?;
-        let (mount, peer, master, locked) = (old.mount.clone(), old.peer, old.master, old.locked);
+        let (mount, peer, master) = (old.mount.clone(), old.peer, old.master);
+        let (locked, pinned) = (old.locked, old.pinned);
         let new = self.add(&mount.table, mount.sb.clone(), root, mount.source.clone(), mount.flags())?;
         let fresh = if how == Copy::SharedSlave { self.next_group() } else { 0 };
         let (peer, master) = match how {
@@ -237,7 +241,7 @@ impl Topology {
             Copy::SharedToSlave => (0, if peer != 0 { peer } else { master }),
         };
         if let Some(node) = self.nodes.get_mut(&new) {
-            (node.peer, node.master, node.locked) = (peer, master, locked);
+            (node.peer, node.master, node.locked, node.pinned) = (peer, master, locked, pinned);
         }
         Ok(new)
     }
