@@ -88,6 +88,8 @@ impl NetlinkSocket {
             return if wanted == 0 || wanted == bound { Ok(bound) } else { Err(Errno::EINVAL) };
         }
         let protocol = self.common.protocol;
+        let identity = caller.identity();
+        let pid = identity.pid.map_or(1, |p| p.namespace().and_then(|ns| p.number_in(ns)).unwrap_or(1));
         let port = {
             let mut ports = self.common.ns.netlink_ports.0.lock();
             if wanted != 0 {
@@ -96,8 +98,6 @@ impl NetlinkSocket {
                 }
                 wanted
             } else {
-                let identity = caller.identity();
-                let pid = identity.pid.map_or(1, |p| p.namespace().and_then(|ns| p.number_in(ns)).unwrap_or(1));
                 // The process' number, or else one that no process has.
                 let mut free = std::iter::once(pid).chain((0..1 << 20).map(|n| 0xffff_f000u32.wrapping_sub(n)));
                 free.find(|p| ports.insert((protocol, *p))).ok_or(Errno::EADDRINUSE)?
