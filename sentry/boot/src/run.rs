@@ -79,6 +79,7 @@ fn set_up(config: &BootConfig) -> Result<Arc<Sandbox>, StartError> {
     let table = syscalls::Table::new(config.strace.is_some());
     let kernel = machine::build(&config.platform, &config.limits, table)?;
     fs::register(&kernel).map_err(|e| internal("file systems and devices", e))?;
+    fs::cgroup::set_limits(shown_limits(&config.limits));
     if let Some(fd) = fds.cpuinfo {
         let mut text = Vec::new();
         let _ = io::Read::read_to_end(&mut std::fs::File::from(fd), &mut text); // shown as far as it goes
@@ -98,6 +99,18 @@ fn set_up(config: &BootConfig) -> Result<Arc<Sandbox>, StartError> {
         .map_err(|e| internal("cannot start the control server", e))?;
     filter::install(ptrace::HOST_SYSCALLS, config.network)?;
     Ok(sandbox)
+}
+
+/// What the files of cgroups show.
+fn shown_limits(limits: &crate::config::Limits) -> fs::cgroup::Limits {
+    fs::cgroup::Limits {
+        memory: limits.memory,
+        memory_swap: limits.memory_swap,
+        pids: limits.pids,
+        cpu_quota: limits.cpu_quota,
+        cpu_shares: limits.cpu_shares,
+        cpuset: limits.cpuset.clone(),
+    }
 }
 
 fn container(

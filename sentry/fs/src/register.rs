@@ -3,7 +3,7 @@
 use crate::{
     cgroup, dev, devpts,
     fifo::FifoOpen,
-    proc, sys,
+    overlay, proc, sys,
     tmpfs::{self, Options, Tmpfs},
 };
 use abi::Errno;
@@ -18,6 +18,7 @@ pub fn register(kernel: &Arc<Kernel>) -> Result<(), Errno> {
     devpts::register(kernel)?;
     tmpfs::register(vfs, memory);
     dev::devtmpfs::register(vfs, memory)?;
+    overlay::register(vfs);
     proc::register(kernel);
     sys::register(kernel);
     cgroup::register(kernel);

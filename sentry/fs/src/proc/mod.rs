@@ -20,9 +20,10 @@ mod settings;
 mod stat;
 pub(crate) mod status;
 mod sysctl;
-mod system;
+pub(crate) mod system;
 mod text;
 
+pub(crate) use settings::parse as parse_number;
 pub use system::set_cpuinfo;
 
 use crate::pseudo::{Child, Entry, PseudoDir, PseudoFs, PseudoInode, StaticDir, link, path_link};

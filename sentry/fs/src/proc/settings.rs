@@ -13,7 +13,7 @@ use std::{
 use vfs::{File, UserNamespace};
 
 /// A number with white space around it.
-pub(super) fn parse<T: FromStr>(bytes: &[u8]) -> Result<T, Errno> {
+pub(crate) fn parse<T: FromStr>(bytes: &[u8]) -> Result<T, Errno> {
     let text = std::str::from_utf8(bytes.trim_ascii()).map_err(|_| Errno::EINVAL)?;
     text.trim_end_matches('\0').trim().parse().map_err(|_| Errno::EINVAL)
 }

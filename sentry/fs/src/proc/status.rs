@@ -39,7 +39,7 @@ pub(super) fn relatives(group: &ThreadGroup) -> (u32, u32, u32, usize) {
 }
 
 /// A mask of CPUs as `status` prints it: words of 32 bits, the highest first.
-pub(super) fn mask(words: &[u64], bits: usize) -> String {
+pub(crate) fn mask(words: &[u64], bits: usize) -> String {
     let halves: Vec<u32> = words.iter().flat_map(|w| [*w as u32, (*w >> 32) as u32]).collect();
     let used = halves.get(..bits.div_ceil(32).max(1)).unwrap_or(&halves);
     let mut text = String::new();

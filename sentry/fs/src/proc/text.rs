@@ -148,9 +148,9 @@ pub(super) fn cpuset(process: &Process) -> Result<Vec<u8>, Errno> {
     process.group().map(|_| b"/\n".to_vec())
 }
 
-/// `cgroup`: everything is in the root of the one hierarchy that there is.
+/// `cgroup`: everything is in the root.
 pub(super) fn cgroup(process: &Process) -> Result<Vec<u8>, Errno> {
-    process.group().map(|_| b"0::/\n".to_vec())
+    process.group().map(|_| crate::cgroup::of_process().into_bytes())
 }
 
 /// `oom_score`: as Linux scales it, 0 to 2000 with 667 for a small process with no adjustment.

@@ -1,18 +1,106 @@
-//! sysfs (`sysfs(5)`): what programs look up about processors, memory and network interfaces.
+//! sysfs (`sysfs(5)`): what programs look up about processors ([`cpu`]), memory nodes and network interfaces ([`net`]).
+//!
+//! The tree is made once for a kernel; its files ask the kernel when they are read. **Absent on purpose:** everything about
+//! real devices, of which there are none; events (`uevent`).
 
-use crate::pseudo::{PseudoFs, PseudoInode, StaticDir};
-use abi::stat::SYSFS_MAGIC;
+mod cpu;
+mod net;
+
+use crate::{
+    proc::system,
+    pseudo::{Child, PseudoFs, PseudoInode, StaticDir, text, writable},
+};
+use abi::{Errno, stat::SYSFS_MAGIC};
 use kernel::Kernel;
 use std::sync::Arc;
 use vfs::{FileSystem, FileSystemType, Inode};
 
+fn empty() -> Child {
+    StaticDir::new().child()
+}
+
+/// A directory of empty directories.
+fn of_empty(names: &[&str]) -> StaticDir {
+    let mut dir = StaticDir::new();
+    for name in names {
+        dir.add(name, empty());
+    }
+    dir
+}
+
+fn node(kernel: &Arc<Kernel>) -> Child {
+    let mut node0 = StaticDir::new()
+        .with("cpulist", system::of_kernel(kernel, cpu::list))
+        .with("cpumap", system::of_kernel(kernel, cpu::map))
+        .with("distance", text("10\n"))
+        .with("meminfo", system::of_kernel(kernel, system::node_meminfo))
+        .with("numastat", text("numa_hit 0\nnuma_miss 0\nnuma_foreign 0\ninterleave_hit 0\nlocal_node 0\nother_node 0\n"));
+    for cpu in 0..kernel.cpus {
+        node0.add(&format!("cpu{cpu}"), crate::pseudo::link(format!("../../cpu/cpu{cpu}")));
+    }
+    let mut dir = StaticDir::new().with("node0", node0.child());
+    for name in ["online", "possible", "has_cpu", "has_memory", "has_normal_memory"] {
+        dir.add(name, text("0\n"));
+    }
+    dir.child()
+}
+
+fn kernel_dir() -> Child {
+    // No huge pages are given to applications: what is asked for is refused.
+    let refused = |shown: &'static str| writable(0o644, move || Ok(shown), |_| Err(Errno::EINVAL));
+    let huge = StaticDir::new()
+        .with("enabled", refused("always madvise [never]\n"))
+        .with("defrag", refused("always defer defer+madvise madvise [never]\n"))
+        .with("shmem_enabled", refused("always within_size advise [never] deny force\n"))
+        .with("use_zero_page", text("0\n"))
+        .with("hpage_pmd_size", text("2097152\n"));
+    let pages = StaticDir::new()
+        .with("nr_hugepages", refused("0\n"))
+        .with("free_hugepages", text("0\n"))
+        .with("resv_hugepages", text("0\n"))
+        .with("surplus_hugepages", text("0\n"))
+        .with("nr_overcommit_hugepages", refused("0\n"));
+    let mm = of_empty(&["swap"])
+        .with("transparent_hugepage", huge.child())
+        .with("hugepages", StaticDir::new().with("hugepages-2048kB", pages.child()).child());
+    of_empty(&["debug", "tracing", "security", "config", "iommu_groups"])
+        .with("mm", mm.child())
+        .with("uevent_seqnum", text("1\n"))
+        .with("profiling", text("0\n"))
+        .with("fscaps", text("1\n"))
+        .with("vmcoreinfo", text("0 0\n"))
+        .child()
+}
+
+fn tree(kernel: &Arc<Kernel>) -> Child {
+    let system = of_empty(&["clockevents", "memory"])
+        .with("cpu", cpu::directory(kernel))
+        .with("node", node(kernel))
+        .with("clocksource", clock_source());
+    let devices = of_empty(&["platform", "pci0000:00", "software"])
+        .with("system", system.child())
+        .with("virtual", of_empty(&["tty", "mem", "misc", "block"]).with("net", net::directory()).child());
+    of_empty(&["block", "firmware", "hypervisor", "power"])
+        .with("bus", of_empty(&["cpu", "node", "pci", "platform", "virtio"]).child())
+        .with("class", of_empty(&["block", "mem", "misc", "tty", "dmi", "thermal", "hwmon"]).with("net", net::class()).child())
+        .with("dev", of_empty(&["block", "char"]).child())
+        .with("devices", devices.child())
+        .with("fs", of_empty(&["cgroup", "bpf", "pstore", "selinux", "fuse"]).child())
+        .with("kernel", kernel_dir())
+        .with("module", empty())
+        .child()
+}
+
+fn clock_source() -> Child {
+    let source = StaticDir::new()
+        .with("available_clocksource", text("tsc \n"))
+        .with("current_clocksource", writable(0o644, || Ok("tsc\n"), |_| Err(Errno::EPERM)));
+    StaticDir::new().with("clocksource0", source.child()).child()
+}
+
 /// Makes the type known.
 pub fn register(kernel: &Arc<Kernel>) {
-    let mut root = StaticDir::new();
-    for name in ["block", "bus", "class", "dev", "devices", "firmware", "fs", "kernel", "module", "power"] {
-        root.add(name, StaticDir::new().child());
-    }
-    let root = root.child();
+    let root = tree(kernel);
     kernel.vfs.register_type(FileSystemType {
         name: "sysfs",
         user_mountable: true,

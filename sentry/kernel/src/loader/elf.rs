@@ -116,6 +116,19 @@ impl Elf {
         Ok(Some(path))
     }
 
+    /// Notes where code and data are, for `/proc/pid/stat` and the like (Linux: `load_elf_binary`).
+    pub fn note_parts(&self, mm: &AddressSpace, base: u64) {
+        let code = || self.loads().filter(|s| flags(s).contains(PhFlags::X));
+        let end = |s: &Elf64Phdr| s.p_vaddr + s.p_filesz;
+        let at = |addr: Option<u64>| base.wrapping_add(addr.unwrap_or(0));
+        mm.update_info(|info| {
+            info.start_code = at(code().map(|s| s.p_vaddr).min());
+            info.end_code = at(code().map(end).max());
+            info.start_data = at(self.loads().map(|s| s.p_vaddr).max());
+            info.end_data = at(self.loads().map(end).max());
+        });
+    }
+
     /// Maps the segments into `mm`.
     pub fn load(&self, mm: &AddressSpace, file: &Arc<File>, place: Place) -> Result<Loaded, Errno> {
         let (low, high) = self.span()?;

@@ -103,6 +103,7 @@ pub fn load(
     let vectors = stack::Vectors { argv: &program.argv, envp: &program.envp, execfn: &execfn };
     let facts = stack::Facts { program: &loaded, linker: linker.as_ref(), cred, secure, aux: kernel.aux };
     let stack_pointer = stack::build(&mm, &vectors, &facts, main.executable_stack)?;
+    main.note_parts(&mm, loaded.base);
     mm.set_exe(Some(program.file.clone()));
     mm.activate()?;
     Ok(Image {
