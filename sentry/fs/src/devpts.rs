@@ -11,8 +11,8 @@ mod inode;
 mod ptmx;
 
 pub(crate) use inode::PtsInode;
-pub(crate) use ptmx::open_ptmx;
 pub use ptmx::console_file;
+pub(crate) use ptmx::open_ptmx;
 
 use abi::{
     Errno,

@@ -57,7 +57,12 @@ impl PtsInode {
             ctime: now,
             ..Attr::default()
         };
-        Arc::new(Self { common: InodeCommon::default(), fs: fs.clone(), kind, attr: Mutex::new(rank::LEAF, attr) })
+        Arc::new(Self {
+            common: InodeCommon::default(),
+            fs: fs.clone(),
+            kind,
+            attr: Mutex::new(rank::LEAF, attr),
+        })
     }
 
     pub fn root(fs: &Arc<DevPts>) -> Arc<Self> {
@@ -69,7 +74,14 @@ impl PtsInode {
         Self::make(fs, Kind::Root(ptmx), ROOT_INO, mode, 0, (Uid::ROOT, Gid::ROOT))
     }
 
-    pub fn terminal(fs: &Arc<DevPts>, number: u32, tty: Weak<Tty>, mode: u32, uid: Uid, gid: Gid) -> Arc<Self> {
+    pub fn terminal(
+        fs: &Arc<DevPts>,
+        number: u32,
+        tty: Weak<Tty>,
+        mode: u32,
+        uid: Uid,
+        gid: Gid,
+    ) -> Arc<Self> {
         let mode = FileType::CharDevice.to_mode() | mode;
         let device = makedev(UNIX98_PTY_SLAVE_MAJOR, number);
         let ino = FIRST_INO + u64::from(number);

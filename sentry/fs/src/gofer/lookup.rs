@@ -140,6 +140,11 @@ impl GoferFs {
     }
 }
 
+/// Whether a descriptor table has no room.
+fn is_full(e: Errno) -> bool {
+    matches!(e, Errno::ENFILE | Errno::EMFILE)
+}
+
 impl GoferInode {
     fn ask(&self, names: &[&[u8]]) -> Result<WalkResult, Errno> {
         self.fs.client().walk(self.walk_node(), names, WalkFlags::WATCH, self.fs.want())
@@ -183,8 +188,8 @@ impl GoferInode {
         }
         let mut walk = self.ask(&[name]);
         let full = |w: &Result<WalkResult, Errno>| match w {
-            Err(e) => *e == Errno::ENFILE,
-            Ok(w) => matches!(w.end, WalkEnd::Failed(code) if Errno::from_host(code) == Errno::ENFILE),
+            Err(e) => is_full(*e),
+            Ok(w) => matches!(w.end, WalkEnd::Failed(code) if is_full(Errno::from_host(code))),
         };
         if full(&walk) {
             // The gofer holds as many files as it may: let go of what nobody uses.

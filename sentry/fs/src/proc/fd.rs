@@ -133,7 +133,11 @@ impl PseudoFile for FdInfo {
         // Positions are held across reads, this one's among them: what is being used is shown as 0.
         let pos = file.pos.try_lock().map_or(0, |pos| *pos);
         let ino = file.inode().attr().map(|a| a.ino).unwrap_or(0);
-        let mut t = format!("pos:\t{pos}\nflags:\t0{:o}\nmnt_id:\t{}\nino:\t{ino}\n", flags.bits(), file.path().mount().id);
+        let mut t = format!(
+            "pos:\t{pos}\nflags:\t0{:o}\nmnt_id:\t{}\nino:\t{ino}\n",
+            flags.bits(),
+            file.path().mount().id
+        );
         let _ = write!(t, "{}", file.ops().fdinfo(&file));
         Ok(t.into_bytes())
     }

@@ -71,8 +71,15 @@ fn figures(out: &mut Vec<u8>, usage: &Usage, locked: u64, of_all: bool) {
     kb("Referenced", usage.resident);
     kb("Anonymous", usage.anonymous);
     for name in [
-        "KSM", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb",
-        "Private_Hugetlb", "Swap", "SwapPss",
+        "KSM",
+        "LazyFree",
+        "AnonHugePages",
+        "ShmemPmdMapped",
+        "FilePmdMapped",
+        "Shared_Hugetlb",
+        "Private_Hugetlb",
+        "Swap",
+        "SwapPss",
     ] {
         kb(name, 0);
     }
@@ -81,9 +88,7 @@ fn figures(out: &mut Vec<u8>, usage: &Usage, locked: u64, of_all: bool) {
 
 fn flags(entry: &MapsEntry) -> String {
     let mut all = Vec::new();
-    for (bit, now, may) in
-        [(Prot::READ, "rd", "mr"), (Prot::WRITE, "wr", "mw"), (Prot::EXEC, "ex", "me")]
-    {
+    for (bit, now, may) in [(Prot::READ, "rd", "mr"), (Prot::WRITE, "wr", "mw"), (Prot::EXEC, "ex", "me")] {
         if entry.prot.contains(bit) {
             all.push((0, now));
         }

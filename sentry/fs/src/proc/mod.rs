@@ -148,7 +148,12 @@ pub fn common(kernel: &Arc<Kernel>) -> Common {
 }
 
 /// A proc of its own that shows the processes of `ns`.
-pub fn new(kernel: &Arc<Kernel>, common: &Common, ns: Arc<PidNamespace>, data: &str) -> Result<Mounted, Errno> {
+pub fn new(
+    kernel: &Arc<Kernel>,
+    common: &Common,
+    ns: Arc<PidNamespace>,
+    data: &str,
+) -> Result<Mounted, Errno> {
     let options = check_options(data)?;
     let fs = PseudoFs::new(&kernel.vfs, "proc", PROC_SUPER_MAGIC, options);
     let root = RootDir { kernel: Arc::downgrade(kernel), ns, common: common.0.clone() };

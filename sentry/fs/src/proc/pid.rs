@@ -141,8 +141,7 @@ fn attributes(process: &Arc<Process>) -> Node {
     for name in ["current", "prev", "exec", "fscreate", "keycreate", "sockcreate"] {
         // As without a security module: there is no such attribute.
         let read: Read = |_| Err(Errno::EINVAL);
-        let file =
-            PidFile { process: process.clone(), read, write: Some(settings::invalid), guarded: false };
+        let file = PidFile { process: process.clone(), read, write: Some(settings::invalid), guarded: false };
         dir.add(name, Child::file(if name == "prev" { 0o444 } else { 0o666 }, Arc::new(file)));
     }
     Node::Dir(Arc::new(dir))

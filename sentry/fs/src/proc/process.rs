@@ -29,11 +29,7 @@ impl Process {
 
     /// A thread of the same process.
     pub fn thread(&self, task: &Arc<Task>) -> Arc<Self> {
-        Arc::new(Self {
-            ns: self.ns.clone(),
-            group: self.group.clone(),
-            thread: Some(Arc::downgrade(task)),
-        })
+        Arc::new(Self { ns: self.ns.clone(), group: self.group.clone(), thread: Some(Arc::downgrade(task)) })
     }
 
     /// Whether it is about one thread only.

@@ -123,10 +123,13 @@ pub(super) fn status(process: &Process) -> Result<Vec<u8>, Errno> {
     }
     let _ = writeln!(t, "NoNewPrivs:\t{}", u8::from(cred.no_new_privs));
     let _ = writeln!(t, "Seccomp:\t0\nSeccomp_filters:\t0");
-    t.push_str("Speculation_Store_Bypass:\tthread vulnerable\nSpeculationIndirectBranch:\tconditional enabled\n");
+    t.push_str(
+        "Speculation_Store_Bypass:\tthread vulnerable\nSpeculationIndirectBranch:\tconditional enabled\n",
+    );
     let cpus = group.kernel.cpus;
     let allowed = task.as_ref().map(|t| t.attributes.lock().cpus(cpus)).unwrap_or_else(|| vec![1]);
-    let _ = writeln!(t, "Cpus_allowed:\t{}\nCpus_allowed_list:\t{}", mask(&allowed, cpus), list(&allowed, cpus));
+    let _ =
+        writeln!(t, "Cpus_allowed:\t{}\nCpus_allowed_list:\t{}", mask(&allowed, cpus), list(&allowed, cpus));
     t.push_str("Mems_allowed:\t1\nMems_allowed_list:\t0\n");
     t.push_str("voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
     Ok(t.into_bytes())

@@ -185,8 +185,22 @@ fn kernel_dir(kernel: &Arc<Kernel>) -> Child {
         ("threads-max", number(threads, 20, i64::from(PID_MAX))),
         ("ns_last_pid", file(last_pid)),
         ("random", random),
-        ("seccomp", dir(vec![("actions_avail", fixed(seccomp)), ("actions_logged", words("kill_process kill_thread trap errno user_notif trace log"))])),
-        ("keys", dir(vec![("maxkeys", count(200)), ("maxbytes", count(20_000)), ("root_maxkeys", count(1_000_000)), ("root_maxbytes", count(25_000_000))])),
+        (
+            "seccomp",
+            dir(vec![
+                ("actions_avail", fixed(seccomp)),
+                ("actions_logged", words("kill_process kill_thread trap errno user_notif trace log")),
+            ]),
+        ),
+        (
+            "keys",
+            dir(vec![
+                ("maxkeys", count(200)),
+                ("maxbytes", count(20_000)),
+                ("root_maxkeys", count(1_000_000)),
+                ("root_maxbytes", count(25_000_000)),
+            ]),
+        ),
         ("cap_last_cap", fixed(abi::process::CAP_LAST_CAP)),
         ("ngroups_max", fixed(abi::limits::NGROUPS_MAX)),
         ("sem", words("32000\t1024000000\t500\t32000")),
@@ -237,15 +251,26 @@ fn kernel_dir(kernel: &Arc<Kernel>) -> Child {
         ("io_uring_disabled", number(2, 0, 2)),
         ("max_lock_depth", count(1024)),
         ("oops_limit", count(10_000)),
-        ("pty", dir(vec![("max", count(4096)), ("reserve", count(1024)), ("nr", file(|| Ok(format!("{}\n", crate::devpts::open_pairs()))))])),
+        (
+            "pty",
+            dir(vec![
+                ("max", count(4096)),
+                ("reserve", count(1024)),
+                ("nr", file(|| Ok(format!("{}\n", crate::devpts::open_pairs())))),
+            ]),
+        ),
     ])
 }
 
 fn vm_dir() -> Child {
-    let drop_caches = writable(0o200, || Ok(""), |bytes| match parse::<u8>(bytes)? {
-        1..=4 => Ok(()),
-        _ => Err(Errno::EINVAL),
-    });
+    let drop_caches = writable(
+        0o200,
+        || Ok(""),
+        |bytes| match parse::<u8>(bytes)? {
+            1..=4 => Ok(()),
+            _ => Err(Errno::EINVAL),
+        },
+    );
     dir(vec![
         ("overcommit_memory", number(0, 0, 2)),
         ("overcommit_ratio", count(50)),
@@ -288,8 +313,13 @@ fn fs_dir(kernel: &Arc<Kernel>) -> Child {
         let kernel = Arc::downgrade(kernel);
         file(move || {
             let kernel = kernel.upgrade().ok_or(Errno::EIO)?;
-            let open: usize =
-                kernel.tasks().iter().filter(|t| t.is_leader()).filter_map(|t| t.fds().ok()).map(|f| f.list().len()).sum();
+            let open: usize = kernel
+                .tasks()
+                .iter()
+                .filter(|t| t.is_leader())
+                .filter_map(|t| t.fds().ok())
+                .map(|f| f.list().len())
+                .sum();
             Ok(format!("{open}\t0\t{}\n", i64::MAX))
         })
     };
@@ -376,7 +406,8 @@ fn net_dir() -> Child {
             ("mtu", count(1280)),
         ])
     };
-    let per_interface = |conf: &dyn Fn() -> Child| dir(vec![("all", conf()), ("default", conf()), ("lo", conf())]);
+    let per_interface =
+        |conf: &dyn Fn() -> Child| dir(vec![("all", conf()), ("default", conf()), ("lo", conf())]);
     let ipv4 = dir(vec![
         ("ip_local_port_range", words("32768\t60999")),
         ("ip_local_reserved_ports", words("")),

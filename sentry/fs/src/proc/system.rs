@@ -35,7 +35,9 @@ pub(super) fn files(kernel: &Arc<Kernel>) -> StaticDir {
         ("softirqs", softirqs),
         ("vmstat", vmstat),
         ("zoneinfo", zoneinfo),
-        ("buddyinfo", |_| "Node 0, zone   Normal      0      0      0      0      0      0      0      0      0      0      0 \n".into()),
+        ("buddyinfo", |_| {
+            "Node 0, zone   Normal      0      0      0      0      0      0      0      0      0      0      0 \n".into()
+        }),
         ("locks", lock_list),
         ("schedstat", |_| "version 16\ntimestamp 0\n".into()),
     ];
@@ -56,7 +58,10 @@ pub(super) fn files(kernel: &Arc<Kernel>) -> StaticDir {
         ("ioports", ""),
         ("crypto", ""),
         ("consoles", "tty0                 -WU (EC  p  )    4:1\n"),
-        ("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t1\t1\ncpu\t0\t1\t1\ncpuacct\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n"),
+        (
+            "cgroups",
+            "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t1\t1\ncpu\t0\t1\t1\ncpuacct\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n",
+        ),
     ];
     for (name, content) in fixed {
         dir.add(name, text(*content));
@@ -281,13 +286,17 @@ fn cpu_columns(kernel: &Kernel) -> String {
 
 fn interrupts(kernel: &Kernel) -> String {
     let zeros: String = (0..kernel.cpus).map(|_| format!("{:>10} ", 0)).collect();
-    format!("           {}\nNMI: {zeros}  Non-maskable interrupts\nLOC: {zeros}  Local timer interrupts\n", cpu_columns(kernel))
+    format!(
+        "           {}\nNMI: {zeros}  Non-maskable interrupts\nLOC: {zeros}  Local timer interrupts\n",
+        cpu_columns(kernel)
+    )
 }
 
 fn softirqs(kernel: &Kernel) -> String {
     let zeros: String = (0..kernel.cpus).map(|_| format!(" {:>10}", 0)).collect();
     let mut t = format!("                    {}\n", cpu_columns(kernel));
-    for name in ["HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU"] {
+    for name in ["HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU"]
+    {
         let _ = writeln!(t, "{name:>12}:{zeros}");
     }
     t
@@ -298,10 +307,29 @@ fn vmstat(kernel: &Kernel) -> String {
     let free = kernel.memory_bytes / mem::PAGE_SIZE - used;
     let mut t = format!("nr_free_pages {free}\nnr_active_anon {used}\nnr_anon_pages {used}\n");
     for name in [
-        "nr_inactive_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable", "nr_mlock", "nr_mapped",
-        "nr_file_pages", "nr_dirty", "nr_writeback", "nr_shmem", "pgpgin", "pgpgout", "pswpin", "pswpout",
-        "pgalloc_normal", "pgfree", "pgactivate", "pgdeactivate", "pgfault", "pgmajfault", "oom_kill",
-        "thp_fault_alloc", "thp_collapse_alloc",
+        "nr_inactive_anon",
+        "nr_inactive_file",
+        "nr_active_file",
+        "nr_unevictable",
+        "nr_mlock",
+        "nr_mapped",
+        "nr_file_pages",
+        "nr_dirty",
+        "nr_writeback",
+        "nr_shmem",
+        "pgpgin",
+        "pgpgout",
+        "pswpin",
+        "pswpout",
+        "pgalloc_normal",
+        "pgfree",
+        "pgactivate",
+        "pgdeactivate",
+        "pgfault",
+        "pgmajfault",
+        "oom_kill",
+        "thp_fault_alloc",
+        "thp_collapse_alloc",
     ] {
         let _ = writeln!(t, "{name} 0");
     }
@@ -314,7 +342,9 @@ fn zoneinfo(kernel: &Kernel) -> String {
     format!(
         "Node 0, zone   Normal\n  pages free     {free}\n        boost    0\n        min      {m}\n        low      {l}\n        high     {h}\n        \
          spanned  {pages}\n        present  {pages}\n        managed  {pages}\n  node_unreclaimable:  0\n  start_pfn:           0\n",
-        m = pages / 256, l = pages / 200, h = pages / 170,
+        m = pages / 256,
+        l = pages / 200,
+        h = pages / 170,
     )
 }
 

@@ -178,7 +178,6 @@ pub(super) fn coredump_filter(process: &Process) -> Result<Vec<u8>, Errno> {
 /// `io`: nothing is counted.
 pub(super) fn io(process: &Process) -> Result<Vec<u8>, Errno> {
     process.group()?;
-    let names =
-        ["rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes", "cancelled_write_bytes"];
+    let names = ["rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes", "cancelled_write_bytes"];
     Ok(names.map(|n| format!("{n}: 0\n")).concat().into_bytes())
 }
