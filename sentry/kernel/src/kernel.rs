@@ -106,6 +106,8 @@ pub struct Kernel {
     pub new_net_namespace: OnceLock<NewNamespace>,
     /// Where namespaces are files.
     pub ns_mount: OnceLock<Arc<vfs::Mount>>,
+    /// Contexts of asynchronous I/O.
+    pub aio: crate::aio::AioContexts,
     /// Makes memfds, which live in a crate above.
     pub new_memfd: OnceLock<Box<NewMemfd>>,
     /// Called when a process without a parent has ended: a container's first one, or one that an exec started.
@@ -149,6 +151,7 @@ impl Kernel {
             pause: Pause::default(),
             new_net_namespace: OnceLock::new(),
             ns_mount: OnceLock::new(),
+            aio: Default::default(),
             new_memfd: OnceLock::new(),
             on_root_end: OnceLock::new(),
             boot_ns: ksync::exec::monotonic_ns(),

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod aio;
 pub mod error;
 pub mod futex;
 pub mod ipc;

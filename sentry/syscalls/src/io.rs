@@ -61,17 +61,17 @@ pub fn vectors(task: &Task, iov: UserPtr<Iovec>, count: usize) -> Result<Vec<(Us
 
 /// How a read or write is to be done.
 #[derive(Clone, Copy, Default)]
-struct How {
+pub(crate) struct How {
     /// Absolute position, which does not move the file's.
-    at: Option<u64>,
-    flags: RwFlags,
+    pub at: Option<u64>,
+    pub flags: RwFlags,
 }
 
 fn position(at: i64) -> Result<Option<u64>, Errno> {
     u64::try_from(at).map(Some).map_err(|_| Errno::EINVAL)
 }
 
-async fn read_into(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: How) -> SysResult<usize> {
+pub(crate) async fn read_into(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: How) -> SysResult<usize> {
     let file = task.file(fd)?;
     file.check_readable()?;
     if how.at.is_some() && !file.ops().seekable() {
@@ -127,7 +127,7 @@ async fn transfer(
     }
 }
 
-async fn write_from(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: How) -> SysResult<usize> {
+pub(crate) async fn write_from(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: How) -> SysResult<usize> {
     let file = task.file(fd)?;
     file.check_writable()?;
     if how.at.is_some() && !file.ops().seekable() {

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod aio;
 pub mod arg;
 mod at;
 pub mod attributes;

@@ -13,6 +13,7 @@ use std::sync::{
 
 /// The families; each has its own module.
 const FAMILIES: &[&[Row]] = &[
+    crate::aio::ROWS,
     crate::attributes::ROWS,
     crate::descriptor::ROWS,
     crate::epoll::ROWS,
