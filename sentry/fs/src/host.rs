@@ -206,7 +206,7 @@ impl Inode for HostInode {
             Some(size) if self.kind == FileType::Regular => {
                 host::memfd::set_len(self.fd.as_fd(), size).map_err(errno)?;
                 if let Some(from) = page_up(size) {
-                    self.maps.invalidate(from..page_down(u64::MAX));
+                    self.maps.invalidate(from..page_down(u64::MAX), true);
                 }
             }
             // `O_TRUNC` of what has no size.

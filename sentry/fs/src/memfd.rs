@@ -339,6 +339,9 @@ impl FileOps for MemfdFile {
         let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
         self.0.allocate(mode, offset..end)
     }
+    fn fsync(&self, _: &File, _: bool) -> Result<(), Errno> {
+        Ok(()) // there is no storage behind it
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }

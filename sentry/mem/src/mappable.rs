@@ -50,8 +50,9 @@ pub trait Mappable: Send + Sync {
 
 /// An address space that maps an object.
 pub trait Invalidate: Send + Sync {
-    /// The object's pages in `range` (offsets in the object) are no longer where they were: forget them.
-    fn invalidate(&self, object: &MappingSet, range: Range<u64>);
+    /// The object's pages in `range` (offsets in the object) are no longer where they were: forget them. `copies`: those that
+    /// were copied on write go as well.
+    fn invalidate(&self, object: &MappingSet, range: Range<u64>, copies: bool);
 }
 
 /// Who maps an object. **Lock order:** a leaf; observers are called without it.
@@ -111,11 +112,12 @@ impl MappingSet {
         self.observers.lock().is_empty()
     }
 
-    /// Tells everybody that the pages in `range` have gone. The caller holds no lock of [`rank::MM`] or below.
-    pub fn invalidate(&self, range: Range<u64>) {
+    /// Tells everybody that the pages in `range` have gone; `copies` where the file has become shorter, which takes
+    /// private copies away too (a hole leaves them). The caller holds no lock of [`rank::MM`] or below.
+    pub fn invalidate(&self, range: Range<u64>, copies: bool) {
         let observers: Vec<_> = self.observers.lock().iter().filter_map(|(w, _)| w.upgrade()).collect();
         for o in observers {
-            o.invalidate(self, range.clone());
+            o.invalidate(self, range.clone(), copies);
         }
     }
 }

@@ -274,7 +274,7 @@ impl MemoryObject {
             self.zero_bytes(&state, size..keep);
         }
         let taken = state.pages.remove(keep..u64::MAX);
-        self.give_back(state, keep..u64::MAX, taken);
+        self.give_back(state, keep..u64::MAX, taken, true);
         Ok(())
     }
 
@@ -296,7 +296,7 @@ impl MemoryObject {
         }
         if !inner.is_empty() {
             let taken = state.pages.remove(inner.clone());
-            self.give_back(state, inner, taken);
+            self.give_back(state, inner, taken, false);
         }
     }
 
@@ -306,12 +306,13 @@ impl MemoryObject {
         mut state: ksync::MutexGuard<'_, State>,
         range: Range<u64>,
         taken: Vec<(Range<u64>, FileOffset)>,
+        shorter: bool,
     ) {
         let bytes = taken.iter().map(|(r, _)| r.end - r.start).sum::<u64>();
         state.bytes -= bytes;
         drop(state);
         // Also where there was no page: a mapping may rely on the size.
-        self.mappings.invalidate(range);
+        self.mappings.invalidate(range, shorter);
         for (r, off) in taken {
             self.memory.release(off.0..off.0 + (r.end - r.start));
         }

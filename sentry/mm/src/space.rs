@@ -74,7 +74,7 @@ impl Core {
 }
 
 impl Invalidate for Core {
-    fn invalidate(&self, object: &MappingSet, range: Range<u64>) {
+    fn invalidate(&self, object: &MappingSet, range: Range<u64>, copies: bool) {
         let identity = std::ptr::from_ref(object).addr();
         let done = self.run(|state, op| {
             let hit: Vec<Range<u64>> = state
@@ -89,9 +89,8 @@ impl Invalidate for Core {
                 })
                 .collect();
             for part in hit {
-                // Pages that were copied on write stay: they are no longer the object's.
                 for (run, pages) in clipped(&state.pages, &part) {
-                    if !pages.owned {
+                    if copies || !pages.owned {
                         state.drop_pages(op, run);
                     }
                 }

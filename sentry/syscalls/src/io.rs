@@ -3,7 +3,7 @@
 use crate::row::Row;
 use crate::rows;
 use abi::{
-    Errno, Iovec, SigInfo, Signal,
+    Errno, Iovec, OpenFlags, SigInfo, Signal,
     fcntl::{RwFlags, SyncFileRangeFlags, Whence},
     limits::IOV_MAX,
     process::Resource,
@@ -143,6 +143,8 @@ pub(crate) async fn write_from(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usiz
     if total > 0 {
         vfs::ops::file_remove_privs(&file)?;
     }
+    let appends = file.flags().contains(OpenFlags::APPEND) && !how.flags.contains(RwFlags::NOAPPEND)
+        || how.flags.contains(RwFlags::APPEND);
     let mut done = 0;
     // A stream takes what it has room for; a blocking write goes on until all is written.
     let attempt = || {
@@ -151,12 +153,17 @@ pub(crate) async fn write_from(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usiz
         skip(&mut src, vecs, &mm, done, room.min(total));
         let wanted = src.remaining();
         let n = match how.at {
-            Some(_) if how.flags.contains(RwFlags::APPEND) => {
-                file.ops().append(&file, &mut src).map(|(_, n)| n)?
-            }
+            // The position counts for nothing then (pwrite(2), BUGS).
+            Some(_) if appends => file.ops().append(&file, &mut src).map(|(_, n)| n)?,
             Some(at) => file.ops().write_at(&file, at + done as u64, &mut src)?,
-            None if how.flags.contains(RwFlags::APPEND) => {
-                file.ops().append(&file, &mut src).map(|(_, n)| n)?
+            None if file.ops().seekable() && appends != file.flags().contains(OpenFlags::APPEND) => {
+                let mut pos = file.pos.lock();
+                let (end, n) = match appends {
+                    true => file.ops().append(&file, &mut src)?,
+                    false => file.ops().write_at(&file, *pos, &mut src).map(|n| (*pos + n as u64, n))?,
+                };
+                *pos = end;
+                n
             }
             None => file.ops().write(&file, &mut src)?,
         };
@@ -202,7 +209,9 @@ fn skip<'a>(
 }
 
 fn sync_if_asked(file: &Arc<File>, flags: RwFlags) -> Result<(), Errno> {
-    use abi::OpenFlags;
+    if file.inode().file_type() != abi::FileType::Regular {
+        return Ok(());
+    }
     let all = flags.contains(RwFlags::SYNC) || file.flags().contains(OpenFlags::SYNC);
     if all || flags.contains(RwFlags::DSYNC) || file.flags().contains(OpenFlags::DSYNC) {
         file.ops().fsync(file, !all)?;
@@ -220,7 +229,7 @@ pub(crate) fn file_size_room(task: &Arc<Task>, file: &Arc<File>, at: Option<u64>
     {
         return Ok(total);
     }
-    let appends = file.flags().contains(abi::OpenFlags::APPEND);
+    let appends = file.flags().contains(OpenFlags::APPEND);
     let start = match at {
         Some(at) => at,
         None if appends => file.inode().attr()?.size,
@@ -293,6 +302,9 @@ async fn pwritev(
 /// Position -1 stands for the file's own.
 fn how2(low: u64, flags: u32) -> Result<How, Errno> {
     let flags = RwFlags::from_bits(flags).ok_or(Errno::EOPNOTSUPP)?;
+    if flags.contains(RwFlags::APPEND | RwFlags::NOAPPEND) {
+        return Err(Errno::EINVAL);
+    }
     let at = if low as i64 == -1 { None } else { position(low as i64)? };
     Ok(How { at, flags })
 }

@@ -80,7 +80,10 @@ async fn open_with(task: &Arc<Task>, dir: DirFd, path: UserPath, mut how: OpenHo
     if !how.flags.contains(OpenFlags::PATH) {
         how.flags |= OpenFlags::LARGEFILE; // a process of 64 bits always means it, and F_GETFL shows it
     }
-    let (ctx, name) = at::read(task, dir, path)?;
+    let name = path.read(task)?;
+    // `RESOLVE_IN_ROOT`: an absolute name, too, starts at the descriptor.
+    let shown: &[u8] = if how.resolve.contains(ResolveFlags::IN_ROOT) { b"." } else { &name };
+    let ctx = at::context(task, dir, shown)?;
     let begun = match vfs::ops::open::begin(&ctx, &name, &how) {
         Err(Errno::EAGAIN)
             if !how.flags.contains(OpenFlags::NONBLOCK) && !how.resolve.contains(ResolveFlags::CACHED) =>

@@ -41,10 +41,10 @@ pub enum Seek {
 
 /// What an open file does, whatever backs it. Nothing here sleeps.
 pub trait FileOps: Send + Sync + Any {
-    /// Moves bytes at `offset` into `dst`, returning how many; 0 is end of file. `ESPIPE` for streams.
+    /// Moves bytes at `offset` into `dst`, returning how many; 0 is end of file. `ESPIPE` for streams, `EISDIR`.
     fn read_at(&self, file: &File, offset: u64, dst: &mut IoDst<'_>) -> Result<usize, Errno> {
-        let _ = (file, offset, dst);
-        Err(Errno::ESPIPE)
+        let _ = (offset, dst);
+        Err(if file.path.is_dir() { Errno::EISDIR } else { Errno::ESPIPE })
     }
     /// Moves bytes from `src` to `offset`. Sizes beyond `RLIMIT_FSIZE` are cut by the caller.
     fn write_at(&self, file: &File, offset: u64, src: &mut IoSrc<'_>) -> Result<usize, Errno> {
@@ -143,10 +143,10 @@ pub trait FileOps: Send + Sync + Any {
         let _ = (file, mem, cmd, arg);
         Err(Errno::ENOTTY)
     }
-    /// `fsync(2)`, `fdatasync(2)`.
+    /// `fsync(2)`, `fdatasync(2)`. `EINVAL` for what is never written to anything.
     fn fsync(&self, file: &File, data_only: bool) -> Result<(), Errno> {
         let _ = (file, data_only);
-        Ok(())
+        Err(Errno::EINVAL)
     }
     /// `fallocate(2)` with its mode bits.
     fn fallocate(&self, file: &File, mode: u32, offset: u64, len: u64) -> Result<(), Errno> {

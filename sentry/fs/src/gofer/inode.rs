@@ -351,6 +351,21 @@ impl GoferInode {
         self.fs.client().connect(&self.node, kind)
     }
 
+    /// Runs `modify`, which changes data through a descriptor. The host takes set-id bits off then, since the sandbox has no
+    /// capability there; bits that are still set here are meant to stay.
+    pub(super) fn keeping_set_id<T>(
+        &self,
+        modify: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let mode = self.cached_attr().mode & 0o7777;
+        let done = modify();
+        self.wrote();
+        if mode & 0o6000 != 0 {
+            self.set_attr(&SetAttr { mode: Some(mode), ..SetAttr::default() })?;
+        }
+        done
+    }
+
     fn set_size(&self, change: &SetAttr, size: u64) -> Result<(), Errno> {
         let _io = self.io.lock();
         let only_size = change.mode.is_none()
@@ -362,8 +377,7 @@ impl GoferInode {
         match have {
             // The host sets the times.
             Some(fd) if only_size => {
-                host::memfd::set_len(fd.as_fd(), size).map_err(convert::errno)?;
-                self.wrote();
+                self.keeping_set_id(|| host::memfd::set_len(fd.as_fd(), size).map_err(convert::errno))?;
             }
             _ => {
                 let attr = self.fs.client().set_attr(&self.node, convert::set_attr(change))?;
@@ -422,7 +436,7 @@ impl Inode for GoferInode {
         self.set_size(change, size)?;
         // Pages behind the end are no longer there. What is left of the last one stays: it is the host's page.
         if let Some(from) = mem::page_up(size) {
-            self.maps.invalidate(from..mem::page_down(u64::MAX));
+            self.maps.invalidate(from..mem::page_down(u64::MAX), true);
         }
         Ok(())
     }

@@ -54,17 +54,13 @@ impl RegularFile {
         let fd = self.writing()?.as_fd();
         let flags = flags | sync_flags(file);
         let mut at = offset;
-        let done = src.take_with(src.remaining(), &mut |piece| {
-            let n = mem::host::write(fd, &piece, Some(at), flags)?;
-            at = at.saturating_add(n as u64);
-            Ok(n)
-        });
-        self.inode.wrote();
-        // The host takes set-id bits off, unnoticed by us.
-        if self.inode.cached_attr().mode & 0o6000 != 0 {
-            self.inode.outdated();
-        }
-        done
+        self.inode.keeping_set_id(|| {
+            src.take_with(src.remaining(), &mut |piece| {
+                let n = mem::host::write(fd, &piece, Some(at), flags)?;
+                at = at.saturating_add(n as u64);
+                Ok(n)
+            })
+        })
     }
 }
 
@@ -105,9 +101,10 @@ impl FileOps for RegularFile {
     fn fallocate(&self, _: &File, mode: u32, offset: u64, len: u64) -> Result<(), Errno> {
         let mode = i32::try_from(mode).map_err(|_| Errno::EOPNOTSUPP)?;
         let _io = self.inode.io.lock();
-        let done = host::memfd::fallocate(self.writing()?.as_fd(), mode, offset, len).map_err(convert::errno);
-        self.inode.wrote();
-        done
+        let fd = self.writing()?.as_fd();
+        self.inode
+            .keeping_set_id(|| host::memfd::fallocate(fd, mode, offset, len).map_err(convert::errno))?;
+        Ok(())
     }
     fn as_any(&self) -> &dyn Any {
         self

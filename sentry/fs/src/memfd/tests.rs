@@ -84,7 +84,7 @@ fn sealed_sizes() {
 fn sealed_contents() {
     struct Nobody;
     impl mem::Invalidate for Nobody {
-        fn invalidate(&self, _: &MappingSet, _: Range<u64>) {}
+        fn invalidate(&self, _: &MappingSet, _: Range<u64>, _: bool) {}
     }
     let file = create(2);
     write(&file, b"0123456789").unwrap();

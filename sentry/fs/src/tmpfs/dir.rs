@@ -136,6 +136,9 @@ impl FileOps for TmpfsDir {
         *pos = new.and_then(|n| u64::try_from(n).ok()).ok_or(Errno::EINVAL)?;
         Ok(*pos)
     }
+    fn fsync(&self, _: &File, _: bool) -> Result<(), Errno> {
+        Ok(()) // there is no storage behind it
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -79,6 +79,9 @@ impl FileOps for TmpfsFile {
             _ => Err(Errno::EOPNOTSUPP),
         }
     }
+    fn fsync(&self, _: &File, _: bool) -> Result<(), Errno> {
+        Ok(()) // there is no storage behind it
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }
