@@ -200,3 +200,30 @@ TEST(much) {
   ERR(EFBIG, sendfile(h, f, &o, 1));
   CHECK(caught[SIGXFSZ]);
 }
+TEST(stopped_while_waiting) {
+  pipes();
+  pid_t c = xfork();
+  if (!c) {
+    struct pollfd f = {p[0], POLLIN};
+    long long t = now_ms();
+    EQ(poll(&f, 1, 150), 0);
+    CHECK(now_ms() - t >= 149);
+    EQ(poll(&f, 1, -1), 1);
+    CHILD_END();
+  }
+  for (int i = 0; i < 3; i++) {
+    msleep(30);
+    OK(kill(c, SIGSTOP));
+    int st;
+    OK(waitpid(c, &st, WUNTRACED));
+    OK(kill(c, SIGCONT));
+  }
+  msleep(150);
+  OK(kill(c, SIGSTOP));
+  int st;
+  OK(waitpid(c, &st, WUNTRACED));
+  OK(kill(c, SIGCONT));
+  msleep(10);
+  feed();
+  REAP(c);
+}

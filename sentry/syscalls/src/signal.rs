@@ -412,7 +412,9 @@ async fn restart_syscall(task: &Arc<Task>) -> SysResult<u64> {
         Some(RestartBlock::Futex { addr, value, deadline_ns, bitset, private }) => {
             crate::futex::wait(task, addr, private, value, Some(deadline_ns), bitset).await.map(|()| 0)
         }
-        // `poll(2)` does not leave a block behind yet: it ends with EINTR, which applications expect of it.
-        Some(RestartBlock::Poll { .. }) | None => Err(Errno::EINTR.into()),
+        Some(RestartBlock::Poll { fds, count, deadline_ns }) => {
+            crate::poll::poll_until(task, fds.into(), count, deadline_ns).await.map(|ready| ready as u64)
+        }
+        None => Err(Errno::EINTR.into()),
     }
 }
