@@ -100,7 +100,8 @@ fn timerfd_settime(
     let new = new.read(&*mm)?;
     // Before the descriptor, as on Linux.
     TimerfdSetFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    (new.it_value.to_duration_ns()?, new.it_interval.to_duration_ns()?);
+    new.it_value.to_duration_ns()?;
+    new.it_interval.to_duration_ns()?;
     let before = with_timer(task, fd, |timer| timer.set_time(flags, &new))?;
     Ok(old.write_opt(&*mm, &before)?)
 }

@@ -213,7 +213,7 @@ async fn do_sendfile(
     let output = real_file(task, fd_out)?;
     let to_pipe = fs::pipe::of(&output).is_some();
     let len = writable_room(task, &output, None, len)?;
-    let waits = !output.nonblocking() && !(to_pipe && input.nonblocking());
+    let waits = !(output.nonblocking() || to_pipe && input.nonblocking());
     let mut done = 0;
     loop {
         let (at, left) = (from.value, len - done);
