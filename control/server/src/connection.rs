@@ -1,6 +1,6 @@
 //! One connection: requests in, replies out, until the peer hangs up or sends what is no request.
 
-use crate::{Methods, dispatch};
+use crate::{Methods, Pending, dispatch};
 use control_proto::{
     Error, ErrorKind, MAX_FILES, MAX_REQUEST, Reply, Request,
     codec::{DecodeError, Decoder, encode},
@@ -41,7 +41,7 @@ impl Read for Incoming<'_> {
 }
 
 /// Serves a connection to its end.
-pub fn serve(stream: UnixStream, methods: &dyn Methods) {
+pub fn serve(stream: UnixStream, methods: &dyn Methods, pending: &Pending) {
     let mut decoder =
         Decoder::new(Incoming { stream: &stream, files: Vec::new(), excess: false }, MAX_REQUEST);
     loop {
@@ -55,6 +55,7 @@ pub fn serve(stream: UnixStream, methods: &dyn Methods) {
                 return linger(&stream);
             }
         };
+        let _pending = pending.one();
         let files = std::mem::take(&mut decoder.get_mut().files);
         let reply = if std::mem::take(&mut decoder.get_mut().excess) {
             Reply::error(&Error::new(ErrorKind::TooManyFiles, control_proto::TOO_MANY_FILES))

@@ -12,8 +12,10 @@
 mod connection;
 mod dispatch;
 mod methods;
+mod pending;
 
 pub use methods::{ExecFiles, Methods};
+pub use pending::Pending;
 
 use std::{
     io,
@@ -41,13 +43,14 @@ pub struct Server {
     methods: Arc<dyn Methods>,
     allowed_user: Option<u32>,
     connections: Arc<AtomicUsize>,
+    pending: Arc<Pending>,
 }
 
 impl Server {
     /// A server on `listener`, a bound and listening stream socket.
     pub fn new(listener: OwnedFd, methods: Arc<dyn Methods>) -> Self {
         let connections = Arc::new(AtomicUsize::new(0));
-        Self { listener: listener.into(), methods, allowed_user: None, connections }
+        Self { listener: listener.into(), methods, allowed_user: None, connections, pending: Arc::default() }
     }
 
     /// Lets this user in beside user 0 and whoever has the server's own user id. The number is as the server's
@@ -56,6 +59,11 @@ impl Server {
     pub fn allow_user(mut self, uid: u32) -> Self {
         self.allowed_user = Some(uid);
         self
+    }
+
+    /// The requests that are being answered: for a process that wants to send the last answers before it ends.
+    pub fn pending(&self) -> Arc<Pending> {
+        self.pending.clone()
     }
 
     /// Serves on a thread of its own until the process ends.
@@ -89,10 +97,10 @@ impl Server {
             connection::refuse(&stream, &format!("too many connections (limit {MAX_CONNECTIONS})"));
             return;
         };
-        let methods = self.methods.clone();
+        let (methods, pending) = (self.methods.clone(), self.pending.clone());
         let spawned =
             thread::Builder::new().name("control-conn".into()).stack_size(STACK_SIZE).spawn(move || {
-                connection::serve(stream, &*methods);
+                connection::serve(stream, &*methods, &pending);
                 drop(slot);
             });
         if let Err(error) = spawned {

@@ -14,10 +14,7 @@ use control_server::{ExecFiles, Methods};
 use kernel::{Kernel, ThreadGroup, tree::ExitStatus, tty::host::HostTerminal};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 /// Where the container's life stands.
@@ -47,8 +44,6 @@ pub struct Sandbox {
     container: Container,
     state: Mutex<State>,
     changed: Condvar,
-    /// Connections whose answer waits for an end.
-    waiting: AtomicUsize,
 }
 
 impl Sandbox {
@@ -69,7 +64,6 @@ impl Sandbox {
             container,
             state: Mutex::new(state),
             changed: Condvar::new(),
-            waiting: AtomicUsize::new(0),
         })
     }
 
@@ -104,8 +98,8 @@ impl Sandbox {
         self.changed.notify_all();
     }
 
-    /// Gives those who wait for the container, or for a process that ended with it, the time to send their answers.
-    pub fn let_waiters_go(&self) {
+    /// What `exec` started has ended with the container: those who wait for it are told.
+    pub fn end_all(&self) {
         let mut state = self.state();
         let killed = ExitStatus::Signal { signo: Signal::SIGKILL.number(), core: false };
         for status in state.execs.values_mut() {
@@ -113,13 +107,6 @@ impl Sandbox {
         }
         drop(state);
         self.changed.notify_all();
-        // Bounded: a client that does not read must not keep the sandbox.
-        for _ in 0..50 {
-            if self.waiting.load(Ordering::SeqCst) == 0 {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
     }
 
     /// Waits for the end of the first process.
@@ -149,22 +136,6 @@ impl Sandbox {
         let found = self.container.pid_ns.find(number).ok_or_else(missing)?;
         let tree = self.kernel().tree.lock();
         tree.group(found.root()).cloned().ok_or_else(missing)
-    }
-}
-
-/// Counts a connection that waits, until a moment after its answer was made.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -217,7 +188,6 @@ impl Methods for Sandbox {
 
     fn wait_pid(&self, args: &WaitPidArgs) -> Result<u32, Error> {
         self.check(&args.cid)?;
-        let _waiting = Waiting::new(&self.waiting);
         let missing = || {
             Error::new(ErrorKind::NoSuchProcess, format!("no process {} to wait for", args.pid))
                 .with_errno(10)
@@ -292,7 +262,6 @@ impl Methods for Sandbox {
 
     fn wait(&self, container: &str) -> Result<u32, Error> {
         self.check(container)?;
-        let _waiting = Waiting::new(&self.waiting);
         Ok(wait_status(self.wait_for_end()))
     }
 

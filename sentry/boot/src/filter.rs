@@ -106,6 +106,10 @@ const HOST_NETWORK: &[i64] = &[
     libc::SYS_recvmmsg,
 ];
 
+/// Calls that libraries make unasked (the allocator counts CPUs in `/sys`) and that find nothing anyway, the root being
+/// empty: they are told so without a look.
+const NOTHING_THERE: &[i64] = &[libc::SYS_open, libc::SYS_openat, libc::SYS_readlink, libc::SYS_access];
+
 /// Puts the filter on every thread. Nothing that it forbids may be needed afterwards.
 pub fn install(platform: &[i64], network: Network) -> Result<(), StartError> {
     let mut allowed: BTreeMap<i64, Vec<seccompiler::SeccompRule>> = BTreeMap::new();
@@ -116,9 +120,17 @@ pub fn install(platform: &[i64], network: Network) -> Result<(), StartError> {
     let fail = |e: &dyn std::fmt::Display| {
         StartError::new(StartErrorKind::Internal, format!("cannot install the sentry's seccomp filter: {e}"))
     };
-    let filter =
-        SeccompFilter::new(allowed, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)
-            .map_err(|e| fail(&e))?;
-    let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| fail(&e))?;
-    seccompiler::apply_filter_all_threads(&program).map_err(|e| fail(&e))
+    for nr in NOTHING_THERE {
+        allowed.insert(*nr, Vec::new());
+    }
+    let not_found = NOTHING_THERE.iter().map(|nr| (*nr, Vec::new())).collect();
+    let refuse = SeccompAction::Errno(libc::ENOENT as u32);
+    // Of the answers of two filters the stricter one counts.
+    let filters = [(not_found, refuse, SeccompAction::Allow), (allowed, SeccompAction::Allow, SeccompAction::KillProcess)];
+    for (calls, listed, others) in filters {
+        let filter = SeccompFilter::new(calls, others, listed, TargetArch::x86_64).map_err(|e| fail(&e))?;
+        let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| fail(&e))?;
+        seccompiler::apply_filter_all_threads(&program).map_err(|e| fail(&e))?;
+    }
+    Ok(())
 }

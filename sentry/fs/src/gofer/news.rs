@@ -11,7 +11,7 @@ use ksync::{Mutex, rank};
 use std::{
     collections::HashMap,
     os::fd::AsFd,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
 };
 use vfs::{Inode, inotify};
 
@@ -23,12 +23,14 @@ pub struct Connection {
     client: Arc<Client>,
     /// Watched directories by handle. Taken when an inode is dropped.
     watched: Mutex<HashMap<NodeId, Weak<GoferInode>>>,
+    /// Called once the gofer is gone.
+    pub on_end: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Connection {
     /// A connection through `client`, whose news come by `events`. Without them trees can only be trusted or asked.
     pub fn new(client: Arc<Client>, events: Option<EventStream>) -> std::io::Result<Arc<Self>> {
-        let this = Arc::new(Self { client, watched: Mutex::new(rank::GOFER_CLOSES, HashMap::new()) });
+        let this = Arc::new(Self { client, watched: Mutex::new(rank::GOFER_CLOSES, HashMap::new()), on_end: OnceLock::new() });
         if let Some(events) = events {
             let weak = Arc::downgrade(&this);
             let thread = std::thread::Builder::new().name("gofer-news".into()).stack_size(STACK_BYTES);
@@ -160,5 +162,8 @@ fn listen(connection: &Weak<Connection>, mut events: EventStream) {
     // Nobody will tell any more: what is cached is asked about from now on.
     if let Some(connection) = connection.upgrade() {
         connection.lost();
+        if let Some(call) = connection.on_end.get() {
+            call();
+        }
     }
 }
