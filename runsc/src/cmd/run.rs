@@ -67,6 +67,8 @@ pub fn run(global: &Global, request: Request<'_>, detach: bool, keep: bool) -> a
     let signals = if detach { None } else { Some(Signals::block()?) };
     let root = state::root_dir(global);
     let direct_terminal = request.direct_terminal;
+    // Before the sandbox changes them.
+    let person = if direct_terminal && !detach { console::SavedTerminal::of_stdin()? } else { None };
     let mut sandbox = sandbox::create(request)?;
     if let Err(error) = start(&mut sandbox) {
         let Sandbox { container, state, .. } = sandbox;
@@ -79,7 +81,7 @@ pub fn run(global: &Global, request: Request<'_>, detach: bool, keep: bool) -> a
     let Some(signals) = signals else { return Ok(0) };
     let process = state.sandbox.context("sandbox process")?;
     let end = host::process::pidfd_open(process.id())?;
-    let person = if master.is_some() || direct_terminal { console::SavedTerminal::of_stdin()? } else { None };
+    let person = if master.is_some() { console::SavedTerminal::of_stdin()? } else { person };
     if let (Some(person), Some(_)) = (&person, &master) {
         person.make_raw()?;
     }

@@ -4,6 +4,7 @@ use crate::{
     StartMode,
     config::ProcessConfig,
     process::{Container, Prepared},
+    window::Watch,
 };
 use abi::{SigInfo, Signal};
 use control_proto::{
@@ -35,6 +36,8 @@ struct State {
     execs: HashMap<u32, Option<ExitStatus>>,
     /// Terminals of the host that are in use.
     terminals: Vec<Arc<HostTerminal>>,
+    /// Tells of changes of the window's size.
+    window: Option<Watch>,
     paused: bool,
 }
 
@@ -57,14 +60,10 @@ impl Sandbox {
             init_tgid,
             execs: HashMap::new(),
             terminals,
+            window: None,
             paused: false,
         };
-        Arc::new(Self {
-            id,
-            container,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        })
+        Arc::new(Self { id, container, state: Mutex::new(state), changed: Condvar::new() })
     }
 
     fn kernel(&self) -> &Arc<Kernel> {
@@ -90,11 +89,40 @@ impl Sandbox {
     pub fn ended(&self, group: &ThreadGroup, status: ExitStatus) {
         let mut state = self.state();
         if group.tgid() == state.init_tgid {
+            if matches!(state.phase, Phase::Stopped(_)) {
+                return;
+            }
             state.phase = Phase::Stopped(status);
         } else if let Some(slot) = state.execs.get_mut(&group.tgid()) {
             *slot = Some(status);
         }
         drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Watches the window of the container's terminal.
+    pub fn watch_window(self: &Arc<Self>) -> std::io::Result<()> {
+        let watch = Watch::new(self.kernel().executor.reactor(), self)?;
+        self.state().window = Some(watch);
+        Ok(())
+    }
+
+    /// A window of the host may have another size.
+    pub fn update_window_sizes(&self) {
+        let terminals = self.state().terminals.clone();
+        for terminal in terminals {
+            terminal.update_winsize();
+        }
+    }
+
+    /// The gofer is gone: there is no root file system any more, so nothing can go on.
+    pub fn gofer_lost(&self) {
+        if matches!(self.state().phase, Phase::Stopped(_)) {
+            return;
+        }
+        log::error!("the gofer is gone, and the container's files with it: the sandbox ends");
+        let killed = ExitStatus::Signal { signo: Signal::SIGKILL.number(), core: false };
+        self.state().phase = Phase::Stopped(killed);
         self.changed.notify_all();
     }
 
@@ -237,7 +265,7 @@ impl Methods for Sandbox {
             let age = now.saturating_sub(group.start_ns);
             let clock = kernel::time::clock::realtime_ns();
             let started = clock.saturating_sub(age);
-            let (cmd, uid) = command_line(&group);
+            let (cmd, uid) = name_and_user(&group);
             list.push(Process {
                 uid,
                 pid: pid as i32,
@@ -278,6 +306,11 @@ impl Methods for Sandbox {
                 for group in groups {
                     let _ = group.send_signal_from_outside(info); // it may have ended meanwhile
                 }
+                Ok(())
+            }
+            // The terminal itself tells the group, if the size is another.
+            SignalMode::ForegroundProcessGroup if signal == Signal::SIGWINCH => {
+                self.update_window_sizes();
                 Ok(())
             }
             SignalMode::ForegroundProcessGroup => {
@@ -382,23 +415,12 @@ impl Sandbox {
     }
 }
 
-/// What `ps` shows of a process: its command line, and who it runs as.
-fn command_line(group: &ThreadGroup) -> (String, u32) {
+/// What `ps` shows of a process: its name, and who it runs as.
+fn name_and_user(group: &ThreadGroup) -> (String, u32) {
     let Some(task) = group.signals.lock().live().next() else { return ("<defunct>".into(), 0) };
     let cred = task.cred();
     let comm = task.state.lock().comm.clone();
-    let line = task.mm().ok().and_then(|mm| {
-        let info = mm.info();
-        let len = info.arg_end.saturating_sub(info.arg_start).min(4096);
-        let mut bytes = vec![0; len as usize];
-        mem::UserMemoryExt::copy_in(&*mm, mem::UserAddr(info.arg_start), &mut bytes).ok()?;
-        let words: Vec<_> =
-            bytes.split(|b| *b == 0).map(String::from_utf8_lossy).filter(|w| !w.is_empty()).collect();
-        Some(words.join(" "))
-    });
-    let line =
-        line.filter(|l| !l.is_empty()).unwrap_or_else(|| format!("[{}]", String::from_utf8_lossy(&comm)));
-    (line, cred.user_ns.show_uid(cred.euid))
+    (String::from_utf8_lossy(&comm).into_owned(), cred.user_ns.show_uid(cred.euid))
 }
 
 fn terminal_name(tty: &kernel::tty::Tty) -> String {

@@ -126,7 +126,10 @@ pub fn install(platform: &[i64], network: Network) -> Result<(), StartError> {
     let not_found = NOTHING_THERE.iter().map(|nr| (*nr, Vec::new())).collect();
     let refuse = SeccompAction::Errno(libc::ENOENT as u32);
     // Of the answers of two filters the stricter one counts.
-    let filters = [(not_found, refuse, SeccompAction::Allow), (allowed, SeccompAction::Allow, SeccompAction::KillProcess)];
+    let filters = [
+        (not_found, refuse, SeccompAction::Allow),
+        (allowed, SeccompAction::Allow, SeccompAction::KillProcess),
+    ];
     for (calls, listed, others) in filters {
         let filter = SeccompFilter::new(calls, others, listed, TargetArch::x86_64).map_err(|e| fail(&e))?;
         let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| fail(&e))?;

@@ -8,13 +8,14 @@ pub mod config;
 mod control;
 mod filter;
 mod host_facts;
-mod interim;
 pub mod logging;
 pub mod machine;
 mod mounts;
+mod nodes;
 mod process;
 pub mod report;
 mod run;
+mod window;
 
 pub use config::{BootConfig, StartMode};
 pub use host_facts::prepare;

@@ -3,6 +3,7 @@
 use crate::{
     StartError, StartErrorKind,
     config::{Atime, BootConfig, FileAccess, MountConfig, MountKind, Overlay, PropagationMode},
+    nodes,
 };
 use abi::{Errno, FileType, OpenFlags, process::MountFlags};
 use fs::gofer::Connection;
@@ -46,6 +47,14 @@ impl Builder<'_> {
         for mount in &config.mounts {
             self.add(&ns, &ctx, mount)?;
         }
+        nodes::make_devices(&ctx, &config.devices)?;
+        nodes::write_settings(&ctx, &config.sysctl);
+        // Other mounts may lie on what these hold, so they become read-only last.
+        for mount in config.mounts.iter().filter(|m| m.readonly && is_made_here(&m.kind)) {
+            let name = mount.destination.as_bytes();
+            self.remount(&ns, &ctx, name, flags(mount))
+                .map_err(|e| bad(&format!("cannot make {:?} read-only", mount.destination), e))?;
+        }
         if root.readonly {
             self.remount(&ns, &ctx, b"/", MountFlags::RDONLY)
                 .map_err(|e| bad("cannot make the root read-only", e))?;
@@ -74,7 +83,12 @@ impl Builder<'_> {
         let lower = fs::gofer::attach(self.vfs, self.gofer, attach, options)?;
         match overlay {
             Overlay::None => Ok(lower),
-            Overlay::Memory | Overlay::File(_) => Ok(lower), // INTERIM
+            // A host file as the upper layer's store is not used yet: what is written is in memory either way.
+            Overlay::Memory | Overlay::File(_) => {
+                let (fs, root) =
+                    fs::tmpfs::Tmpfs::new(self.vfs, self.memory, "tmpfs", &fs::tmpfs::Options::default())?;
+                fs::overlay::mount(self.vfs, lower, (fs, root))
+            }
         }
     }
 
@@ -88,8 +102,6 @@ impl Builder<'_> {
 
     /// A file system of a registered type.
     fn typed(&self, kind: &[u8], data: &str) -> Result<Mounted, Errno> {
-        let known = self.vfs.fs_type(kind).is_ok(); // INTERIM
-        let (kind, data) = if known { (kind, data) } else { (&b"tmpfs"[..], "") }; // INTERIM
         let base = self.vfs.fs_type(kind)?;
         let ctx = self.vfs.context(self.nowhere()?, self.cred.clone());
         (base.mount)(&MountArgs { ctx: &ctx, source: kind, flags: MountFlags::empty(), data })
@@ -121,7 +133,7 @@ impl Builder<'_> {
         };
         let mounted = mounted.map_err(|e| bad(&what, e))?;
         let flags = flags(mount);
-        let early = if copy_up { flags - MountFlags::RDONLY } else { flags };
+        let early = if is_made_here(&mount.kind) { flags - MountFlags::RDONLY } else { flags };
         let source = mount.source.as_bytes();
         let covered = target.clone();
         self.vfs.mount_at(ns, &target, mounted, source, early).map_err(|e| bad(&what, e))?;
@@ -132,9 +144,6 @@ impl Builder<'_> {
                 mount.destination.as_bytes(),
             )
             .map_err(|e| bad(&what, e))?;
-            if early != flags {
-                self.remount(ns, ctx, mount.destination.as_bytes(), flags).map_err(|e| bad(&what, e))?;
-            }
         }
         if let Some(p) = mount.propagation {
             let mut kind = match p.mode {
@@ -271,6 +280,11 @@ pub fn make_path(ctx: &WalkContext, name: &[u8], is_file: bool) -> Result<(), Er
         }
     }
     Ok(())
+}
+
+/// A file system that is empty at first, and filled by what comes after it.
+fn is_made_here(kind: &MountKind) -> bool {
+    matches!(kind, MountKind::Tmpfs | MountKind::Devtmpfs)
 }
 
 fn flags(mount: &MountConfig) -> MountFlags {

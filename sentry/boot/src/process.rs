@@ -5,11 +5,18 @@ use abi::{
     Errno, Rlimit,
     process::{CapSet, Resource},
 };
+use fs::host::HostFiles;
 use kernel::{
     Kernel, Task, limits::Limits, loader::Program, namespaces::Namespaces, pid::PidNamespace,
     task::spawn::SpawnRequest, tty::host::HostTerminal,
 };
-use std::{collections::BTreeMap, io::IsTerminal, os::fd::OwnedFd, sync::Arc};
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::Ordering},
+};
 use vfs::{Credentials, Fd, FdTable, FsContext, Gid, Lookup, Path, Uid, UserNamespace, WalkContext, ops};
 
 /// What processes are started in.
@@ -19,6 +26,8 @@ pub struct Container {
     pub pid_ns: Arc<PidNamespace>,
     pub user_ns: Arc<UserNamespace>,
     pub root: Path,
+    /// Where descriptors of the host become open files.
+    pub host_files: HostFiles,
 }
 
 fn internal(what: &str, errno: Errno) -> StartError {
@@ -72,6 +81,11 @@ impl Container {
             Errno::EACCES => StartError::not_executable(&path),
             e => internal(&format!("cannot start {path:?}"), e),
         })?;
+        if let Some(score) = config.oom_score_adj {
+            let group = &task.group;
+            group.oom_score_adj.store(score, Ordering::Relaxed);
+            group.oom_score_adj_min.store(score, Ordering::Relaxed);
+        }
         Ok(Prepared { task, terminal })
     }
 
@@ -137,21 +151,32 @@ impl Container {
                 let tty = match &ours {
                     Some(tty) => tty.clone(),
                     None => {
+                        make_raw(&fd).map_err(|e| internal("cannot use the terminal", e))?;
                         let made = HostTerminal::new(reactor, fd).map(Arc::new);
                         let made = made.map_err(|e| internal("cannot use the terminal", e))?;
                         ours.insert(made).clone()
                     }
                 };
-                fs::dev::console_file(&self.kernel.vfs.context(self.root.clone(), Credentials::root(self.user_ns.clone())), &tty, cred)
+                let root = Credentials::root(self.user_ns.clone());
+                fs::dev::console_file(&self.kernel.vfs.context(self.root.clone(), root), &tty, cred)
                     .map_err(|e| internal("cannot open the terminal", e))?
             } else {
-                crate::interim::open(&self.kernel.vfs, fd, cred)
+                self.host_files
+                    .open(fd, cred)
                     .map_err(|e| internal(&format!("cannot use descriptor {number}"), e))?
             };
             fds.put(Fd(number), file, u64::MAX, false).map_err(|e| internal("too many descriptors", e))?;
         }
         Ok(ours)
     }
+}
+
+/// Puts a terminal of the host into raw mode: the line discipline is ours.
+fn make_raw(fd: &OwnedFd) -> Result<(), Errno> {
+    let errno = |e: nix::errno::Errno| Errno::from_host(e as i32);
+    let mut settings = tcgetattr(fd).map_err(errno)?;
+    cfmakeraw(&mut settings);
+    tcsetattr(fd, SetArg::TCSANOW, &settings).map_err(errno)
 }
 
 /// The executable of `config`, and its path: looked up along its own `PATH` unless it has a slash.

@@ -7,20 +7,29 @@ use crate::{
     filter, logging, machine,
     mounts::Builder,
     process::Container,
-    report,
+    report, window,
 };
-use fs::gofer::Connection;
+use control_server::Pending;
+use fs::{gofer::Connection, host::HostFiles};
 use gofer_client::{Client, EventStream};
 use kernel::{
     Kernel,
     namespaces::{Namespaces, OpaqueNamespace, UtsNames, UtsNamespace},
     tree::ExitStatus,
 };
-use std::{io, os::fd::OwnedFd, sync::Arc};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use vfs::{
     Credentials, UserNamespace,
     cred::{IdExtent, next_namespace_id},
 };
+
+/// How long a client may take to read its last answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// The descriptors that a configuration names, taken before anything else is opened.
 struct Descriptors {
@@ -55,13 +64,16 @@ fn internal(what: &str, error: impl std::fmt::Display) -> StartError {
 pub fn run(config: BootConfig) -> Result<i32, BootError> {
     let ready = config.ready_fd;
     match set_up(&config) {
-        Ok(sandbox) => {
+        Ok((sandbox, pending)) => {
             report::send(ready, &ReadyReport::Ok {});
             if let Err(e) = sandbox.begin(config.start) {
                 log::error!("start: {}", e.text);
             }
             let status = sandbox.wait_for_end();
-            Ok(shut_down(&sandbox, status))
+            // Whoever waits is answered before the process ends.
+            sandbox.end_all();
+            pending.wait(ANSWER_LIMIT);
+            Ok(exit_code(status))
         }
         Err(error) => {
             report::send(ready, &ReadyReport::Error(error.clone()));
@@ -71,10 +83,13 @@ pub fn run(config: BootConfig) -> Result<i32, BootError> {
 }
 
 /// Everything up to the point where the first process may run.
-fn set_up(config: &BootConfig) -> Result<Arc<Sandbox>, StartError> {
+fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartError> {
     let fds = Descriptors::take(config).map_err(|e| internal("descriptors from the runtime", e))?;
     if let (Some(log), Some(fd)) = (&config.log, fds.log) {
         logging::install(log, fd, config.strace.is_some());
+    }
+    if config.process.terminal {
+        window::block().map_err(|e| internal("cannot block SIGWINCH", e))?;
     }
     let table = syscalls::Table::new(config.strace.is_some());
     let kernel = machine::build(&config.platform, &config.limits, table)?;
@@ -85,7 +100,10 @@ fn set_up(config: &BootConfig) -> Result<Arc<Sandbox>, StartError> {
         let _ = io::Read::read_to_end(&mut std::fs::File::from(fd), &mut text); // shown as far as it goes
         fs::proc::set_cpuinfo(text);
     }
-    let container = container(config, &kernel, fds.gofer, fds.gofer_events)?;
+    kernel.max_tasks.store(config.limits.pids.unwrap_or(u64::MAX), Ordering::Relaxed);
+    let events = EventStream::new(fds.gofer_events);
+    let gofer = Connection::new(Client::new(fds.gofer), Some(events)).map_err(|e| internal("gofer", e))?;
+    let container = container(config, &kernel, &gofer)?;
     let mut process = config.process.clone();
     complete_environment(&mut process, &container);
     machine::start_workers(&kernel)?;
@@ -93,12 +111,16 @@ fn set_up(config: &BootConfig) -> Result<Arc<Sandbox>, StartError> {
     let sandbox = Sandbox::new(config.id.clone(), container, init);
     let told = sandbox.clone();
     let _ = kernel.on_root_end.set(Box::new(move |group, status| told.ended(group, status)));
-    control_server::Server::new(fds.control, sandbox.clone())
-        .allow_user(config.control_user)
-        .spawn()
-        .map_err(|e| internal("cannot start the control server", e))?;
+    let told = sandbox.clone();
+    let _ = gofer.on_end.set(Box::new(move || told.gofer_lost()));
+    if config.process.terminal {
+        sandbox.watch_window().map_err(|e| internal("cannot watch the terminal's size", e))?;
+    }
+    let server = control_server::Server::new(fds.control, sandbox.clone()).allow_user(config.control_user);
+    let pending = server.pending();
+    server.spawn().map_err(|e| internal("cannot start the control server", e))?;
     filter::install(ptrace::HOST_SYSCALLS, config.network)?;
-    Ok(sandbox)
+    Ok((sandbox, pending))
 }
 
 /// What the files of cgroups show.
@@ -116,11 +138,8 @@ fn shown_limits(limits: &crate::config::Limits) -> fs::cgroup::Limits {
 fn container(
     config: &BootConfig,
     kernel: &Arc<Kernel>,
-    gofer: OwnedFd,
-    events: OwnedFd,
+    gofer: &Arc<Connection>,
 ) -> Result<Container, StartError> {
-    let events = EventStream::new(events);
-    let gofer = Connection::new(Client::new(gofer), Some(events)).map_err(|e| internal("gofer", e))?;
     let user_ns = kernel.root_user_ns.clone();
     if !config.namespaces.uid_map.is_empty() {
         let extents = |map: &[(u32, u32, u32)]| {
@@ -135,7 +154,7 @@ fn container(
         });
     }
     let cred = Credentials::root(user_ns.clone());
-    let builder = Builder { vfs: &kernel.vfs, gofer: &gofer, cred, memory: &kernel.memory };
+    let builder = Builder { vfs: &kernel.vfs, gofer, cred, memory: &kernel.memory };
     let new_net =
         |user_ns: Arc<UserNamespace>| OpaqueNamespace::new(user_ns.clone(), net::NetNamespace::new(user_ns));
     let _ = kernel.new_net_namespace.set(Box::new(new_net));
@@ -147,7 +166,7 @@ fn container(
     };
     let ns = Arc::new(Namespaces {
         uts: UtsNamespace::new(user_ns.clone(), names),
-        ipc: OpaqueNamespace::new(user_ns.clone(), Arc::new(())),
+        ipc: kernel.create_ipc_namespace(user_ns.clone()),
         net,
         mount,
         pid_for_children: kernel.root_pid_ns.clone(),
@@ -155,7 +174,16 @@ fn container(
         cgroup_id: next_namespace_id(),
     });
     let _ = kernel.root_namespaces.set(ns.clone());
-    Ok(Container { pid_ns: kernel.root_pid_ns.clone(), kernel: kernel.clone(), ns, user_ns, root })
+    let host_files = HostFiles::new(&kernel.vfs, kernel.executor.reactor())
+        .map_err(|e| internal("cannot prepare for files of the host", e))?;
+    Ok(Container {
+        pid_ns: kernel.root_pid_ns.clone(),
+        kernel: kernel.clone(),
+        ns,
+        user_ns,
+        root,
+        host_files,
+    })
 }
 
 /// `HOME` from the container's own user database, where the configuration gives none (as other runtimes do).
@@ -189,9 +217,8 @@ fn home_of(passwd: &[u8], uid: u32) -> Option<String> {
     text.lines().find_map(of_user)
 }
 
-/// The exit code of the sandbox process. Whoever waits for the container is answered before that ends.
-fn shut_down(sandbox: &Arc<Sandbox>, status: ExitStatus) -> i32 {
-    sandbox.let_waiters_go();
+/// The exit code of the sandbox process.
+fn exit_code(status: ExitStatus) -> i32 {
     match status {
         ExitStatus::Code(code) => i32::from(code),
         ExitStatus::Signal { signo, .. } => 128 + signo,

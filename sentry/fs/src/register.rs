@@ -22,6 +22,7 @@ pub fn register(kernel: &Arc<Kernel>) -> Result<(), Errno> {
     proc::register(kernel);
     sys::register(kernel);
     cgroup::register(kernel);
+    overlay::register(vfs);
     if vfs.fs_type(b"mqueue").is_err() {
         register_mqueue(kernel);
     }

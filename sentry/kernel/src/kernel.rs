@@ -19,7 +19,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use vfs::{Credentials, File, UserNamespace, Vfs};
@@ -112,6 +112,8 @@ pub struct Kernel {
     pub new_memfd: OnceLock<Box<NewMemfd>>,
     /// Called when a process without a parent has ended: a container's first one, or one that an exec started.
     pub on_root_end: OnceLock<Box<dyn Fn(&Arc<ThreadGroup>, ExitStatus) + Send + Sync>>,
+    /// How many tasks there may be (what the pids controller of a control group enforces on Linux).
+    pub max_tasks: AtomicU64,
     /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
     pub boot_ns: u64,
 }
@@ -154,6 +156,7 @@ impl Kernel {
             aio: Default::default(),
             new_memfd: OnceLock::new(),
             on_root_end: OnceLock::new(),
+            max_tasks: AtomicU64::new(u64::MAX),
             boot_ns: ksync::exec::monotonic_ns(),
         })
     }

@@ -87,6 +87,16 @@ impl ProcessTree {
         self.nodes.get(&tgid).map(|n| &n.group)
     }
 
+    /// Whether there are `limit` tasks or more. Processes that ended count until they are waited for, as in a control group.
+    pub fn task_count_reaches(&self, limit: u64) -> bool {
+        let mut left = limit;
+        limit != u64::MAX
+            && self.nodes.values().any(|n| {
+                left = left.saturating_sub(n.threads.len().max(1) as u64);
+                left == 0
+            })
+    }
+
     /// The thread `tid` of any process.
     pub fn task(&self, tid: u32) -> Option<Arc<Task>> {
         if let Some(task) = self.nodes.get(&tid).and_then(|n| n.threads.get(&tid)) {

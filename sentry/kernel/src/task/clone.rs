@@ -212,7 +212,9 @@ impl Task {
         let barriers = self.group.barriers.load(Ordering::Relaxed);
         group.barriers.store(barriers, Ordering::Relaxed);
         group.oom_score_adj.store(self.group.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
-        group.oom_score_adj_min.store(self.group.oom_score_adj_min.load(Ordering::Relaxed), Ordering::Relaxed);
+        group
+            .oom_score_adj_min
+            .store(self.group.oom_score_adj_min.load(Ordering::Relaxed), Ordering::Relaxed);
         group.undumpable.store(self.group.undumpable.load(Ordering::Relaxed), Ordering::Relaxed);
         group
     }
@@ -223,6 +225,10 @@ impl Task {
         // A signal that ends the parent must end a child made at the same time, or come before it exists.
         if self.is_killed() {
             return Err(Errno::EINTR);
+        }
+        // Under the same lock as the insertion, so that the limit holds exactly.
+        if tree.task_count_reaches(self.kernel.max_tasks.load(Ordering::Relaxed)) {
+            return Err(Errno::EAGAIN);
         }
         let tid = child.tid();
         tree.pids.insert(tid, child.pid());

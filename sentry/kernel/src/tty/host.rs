@@ -5,6 +5,7 @@
 
 use super::{Far, Tty, pty};
 use abi::{Errno, Winsize};
+use host::file::{PollFlags, poll_now};
 use ksync::{
     Listener, Ready, WaitQueue,
     exec::{HostWatch, Reactor},
@@ -27,6 +28,10 @@ impl Listener for Pump {
         let mut buffer = [0u8; 1024];
         // Bounded: somebody who types without end must not keep the reactor.
         for _ in 0..16 {
+            // It may be a person's, shared with a shell that does not expect `O_NONBLOCK`.
+            if !matches!(poll_now(self.fd.as_fd(), PollFlags::POLLIN), Ok(ready) if !ready.is_empty()) {
+                break;
+            }
             match nix::unistd::read(&self.fd, &mut buffer) {
                 Ok(0) => return tty.hang_up(),
                 Ok(n) => {
@@ -54,7 +59,7 @@ pub struct HostTerminal {
 }
 
 impl HostTerminal {
-    /// Takes over `fd`, a terminal that does not block, in raw mode.
+    /// Takes over `fd`, a terminal in raw mode.
     pub fn new(reactor: &Arc<Reactor>, fd: OwnedFd) -> Result<Self, Errno> {
         let fd = Arc::new(fd);
         let tty = Tty::new(Far::Host(fd.clone()), None);

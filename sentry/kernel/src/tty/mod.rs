@@ -19,7 +19,7 @@ use ksync::{Mutex, Ready, WaitQueue, rank};
 use mem::{IoDst, IoSrc};
 use std::{
     collections::VecDeque,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -30,6 +30,9 @@ use std::{
 const BUFFER: usize = 64 << 10;
 /// Linux's `N_TTY_BUF_SIZE`: bytes of input that are not read yet.
 const INPUT_MAX: usize = 4096;
+
+/// What is written to a terminal of the host at once.
+const HOST_CHUNK: usize = 256;
 
 /// Stands for no number below `/dev/pts`.
 const NO_INDEX: u32 = u32::MAX;
@@ -226,9 +229,15 @@ impl Tty {
             return;
         }
         while !state.output.is_empty() {
+            let room = ::host::file::poll_now(fd.as_fd(), ::host::file::PollFlags::POLLOUT);
+            if !room.is_ok_and(|ready| !ready.is_empty()) {
+                break; // the reactor says when to go on
+            }
             let (head, _) = state.output.as_slices();
+            // Where there is room at all there is room for so much, even if the descriptor is one that blocks.
+            let head = head.get(..HOST_CHUNK).unwrap_or(head);
             match nix::unistd::write(fd, head) {
-                Ok(0) | Err(nix::errno::Errno::EAGAIN) => break, // the reactor says when to go on
+                Ok(0) | Err(nix::errno::Errno::EAGAIN) => break,
                 Ok(n) => drop(state.output.drain(..n)),
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(_) => {
