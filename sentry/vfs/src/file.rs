@@ -8,7 +8,7 @@ use std::{
     any::Any,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -195,6 +195,8 @@ pub struct File {
     pub id: u64,
     /// `F_SETOWN`.
     pub owner: Mutex<FileOwner>,
+    /// Counted as an execution of the file.
+    denies_write: AtomicBool,
 }
 
 /// Flags of open(2) that stay with the open file.
@@ -224,6 +226,7 @@ impl File {
             cred,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             owner: Mutex::new(rank::LEAF, FileOwner::default()),
+            denies_write: AtomicBool::new(false),
         })
     }
     /// What it does.
@@ -282,10 +285,26 @@ impl File {
     pub fn ready(&self) -> Ready {
         self.ops.ready(self)
     }
+    /// Keeps the file from being opened for writing as long as this open file lives, or until
+    /// [`allow_write`](Self::allow_write): it is executed. `ETXTBSY` while somebody has it open for writing.
+    pub fn deny_write(&self) -> Result<(), Errno> {
+        if self.denies_write.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        crate::ops::deny_write(&self.path.inode())
+            .inspect_err(|_| self.denies_write.store(false, Ordering::Release))
+    }
+    /// The end of [`deny_write`](Self::deny_write).
+    pub fn allow_write(&self) {
+        if self.denies_write.swap(false, Ordering::AcqRel) {
+            crate::ops::allow_write(&self.path.inode());
+        }
+    }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
+        self.allow_write();
         let inode = self.path.inode();
         if self.flags().writable() && inode.file_type() == FileType::Regular {
             inode.common().writers.fetch_sub(1, Ordering::AcqRel);

@@ -98,7 +98,11 @@ pub fn load(
     mm.set_brk_start(mm.random_brk(loaded.end));
     let linker = match &interpreter {
         None => None,
-        Some((file, elf)) => Some(elf.load(&mm, file, elf::Place::Interpreter)?),
+        Some((file, elf)) => {
+            let linker = elf.load(&mm, file, elf::Place::Interpreter)?;
+            file.allow_write(); // only the program stays busy; the linker is a library from here on
+            Some(linker)
+        }
     };
     let vectors = stack::Vectors { argv: &program.argv, envp: &program.envp, execfn: &execfn };
     let facts = stack::Facts { program: &loaded, linker: linker.as_ref(), cred, secure, aux: kernel.aux };

@@ -73,11 +73,12 @@ impl ThreadGroup {
                         Target::Process => pick(&all, signal).into_iter().collect(),
                     };
                 }
-                // The end of the process needs no thread to get around to it.
+                // The end of the process needs no thread to get around to it, unless it is stopped: then it waits for `SIGCONT`.
                 let takes_it = |t: &Arc<Task>| !t.signals.lock().mask.contains(signal);
                 if !handler
                     && is_fatal_by_default(signal)
                     && !core_dumping(signal)
+                    && (signal == Signal::SIGKILL || !group.stop.is_stopped())
                     && wake.iter().any(takes_it)
                 {
                     self.begin_exit_locked(

@@ -323,7 +323,8 @@ fn check_sticky(ctx: &WalkContext, dir: &Path, path: &Path) -> Result<(), Errno>
     if !safe && exposed { Err(Errno::EACCES) } else { Ok(()) }
 }
 
-/// Opens a program to be executed: `EACCES` for what is no regular file or must not run.
+/// Opens a program to be executed: `EACCES` for what is no regular file or must not run, `ETXTBSY` for what is being written.
+/// Nobody can open it for writing until the open file is dropped, or [`File::allow_write`].
 pub fn open_exec(ctx: &WalkContext, name: &[u8], lookup: Lookup) -> Result<Arc<File>, Errno> {
     let path = ctx.resolve(name, lookup)?;
     // A link that is not to be followed.
@@ -341,6 +342,7 @@ pub fn exec_path(ctx: &WalkContext, path: Path) -> Result<Arc<File>, Errno> {
     let request = OpenRequest { flags, cred: &ctx.cred, path: &path, created: false };
     let ops = path.inode().open(&request)?;
     let file = File::new(path, flags, ctx.cred.clone(), ops);
+    file.deny_write()?;
     inotify::file_event(&file, Events::OPEN);
     Ok(file)
 }
