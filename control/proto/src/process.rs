@@ -27,4 +27,11 @@ pub struct Process {
     pub time: String,
     /// Command.
     pub cmd: String,
+    /// The host's process that runs it, as the sandbox' pid namespace numbers it; 0 where there is none.
+    #[serde(rename = "hostPID", skip_serializing_if = "is_zero")]
+    pub host_pid: i32,
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }

@@ -60,6 +60,10 @@ pub trait AddressSpace: Send + Sync {
     fn apply(&self, changes: &[Change]) -> Result<(), Errno>;
     /// Forgets every mapping (exec that reuses the space).
     fn clear(&self) -> Result<(), Errno>;
+    /// The process that runs application code of this space, if it is one of its own; as the sentry's pid namespace numbers it.
+    fn host_process(&self) -> Option<i32> {
+        None
+    }
     /// For downcasts by the platform that made it.
     fn as_any(&self) -> &dyn std::any::Any;
 }

@@ -86,6 +86,9 @@ fn prot(access: Access) -> u64 {
 }
 
 impl AddressSpace for Space {
+    fn host_process(&self) -> Option<i32> {
+        Some(self.process.pid)
+    }
     fn apply(&self, changes: &[Change]) -> Result<(), Errno> {
         for change in changes {
             range(change)?;

@@ -2,13 +2,14 @@
 
 use crate::{
     cli::Global,
-    signals,
+    sandbox, signals,
     state::{self, State, Status},
 };
 use anyhow::bail;
 use clap::Args;
 use control_proto::{SignalArgs, SignalMode};
 use nix::sys::signal::{Signal, kill};
+use std::time::Duration;
 
 /// Options of `kill`.
 #[derive(Args, Debug)]
@@ -40,12 +41,11 @@ impl Kill {
             Status::Created | Status::Creating => return Ok(0),
             Status::Running | Status::Paused => {}
         }
-        if signal == Signal::SIGKILL as i32 && self.pid.is_none() {
-            // Needs nobody's cooperation: neither a paused nor a broken sandbox survives it.
-            return kill_sandbox(&state);
-        }
         let mode = if self.all { SignalMode::All } else { SignalMode::Process };
         let args = SignalArgs { cid: state.id.clone(), signo: signal, pid: self.pid.unwrap_or(0), mode };
+        if signal == Signal::SIGKILL as i32 && self.pid.is_none() {
+            return kill_container(&state, &args);
+        }
         let outcome = state.connect().and_then(|mut client| Ok(client.signal(&args)?));
         match outcome {
             // It ended meanwhile.
@@ -53,6 +53,18 @@ impl Kill {
             other => other.map(|()| 0),
         }
     }
+}
+
+/// The end, in any case. A sandbox that works ends by itself, and tells whoever waits at its socket; a paused or broken one is
+/// not asked.
+fn kill_container(state: &State, args: &SignalArgs) -> anyhow::Result<i32> {
+    if let (Status::Running, Some(process)) = (state.status(), &state.sandbox) {
+        let asked = state.connect().and_then(|mut client| Ok(client.signal(args)?));
+        if asked.is_ok() && sandbox::wait_gone(process, GRACE).is_ok() {
+            return Ok(0);
+        }
+    }
+    kill_sandbox(state)
 }
 
 fn kill_sandbox(state: &State) -> anyhow::Result<i32> {
@@ -64,6 +76,9 @@ fn kill_sandbox(state: &State) -> anyhow::Result<i32> {
         _ => bail!("container not running"),
     }
 }
+
+/// How long a sandbox may take to end by itself.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Whether a signal's default action is to end the process.
 fn ends_programs(signal: i32) -> bool {

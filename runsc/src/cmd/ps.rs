@@ -1,11 +1,12 @@
 //! `ps`: the processes of a container.
 //!
 //! The table shows them as they are inside. `json` is a list of process ids of the *host*, because that is what
-//! container managers look up in the host's own process list: the sandbox and the stubs that run applications.
+//! container managers look up in the host's own process list: the sandbox for the container's init, and for every other
+//! process the stub that runs it.
 
 use crate::{
     cli::Global,
-    state::{self, Status},
+    state::{self, State, Status},
 };
 use anyhow::bail;
 use clap::Args;
@@ -31,7 +32,7 @@ impl Ps {
         let state = state::load(&state::root_dir(global), &self.id)?;
         let status = state.status();
         let text = match self.format.as_str() {
-            "json" => ps::pids_json(&host_pids(state.live_pid())) + "\n",
+            "json" => ps::pids_json(&host_pids(&state, status)?) + "\n",
             "table" | "pids" | "full" => {
                 let alive = matches!(status, Status::Running | Status::Paused);
                 let list = if alive { state.connect()?.processes(&state.id)? } else { Vec::new() };
@@ -50,18 +51,46 @@ impl Ps {
     }
 }
 
-/// A process and all its descendants.
-fn host_pids(root: i32) -> Vec<i32> {
+/// The sandbox, and the stubs of what the container runs beside its init.
+fn host_pids(state: &State, status: Status) -> anyhow::Result<Vec<i32>> {
+    let sandbox = state.live_pid();
+    if sandbox == 0 {
+        return Ok(Vec::new());
+    }
+    let mut found = vec![sandbox];
+    if matches!(status, Status::Running | Status::Paused) {
+        let list = state.connect()?.processes(&state.id)?;
+        let inside: Vec<i32> =
+            list.iter().filter(|p| p.pid != 1 && p.host_pid > 0).map(|p| p.host_pid).collect();
+        let below = descendants(sandbox).into_iter();
+        found.extend(below.filter(|pid| innermost(*pid).is_some_and(|number| inside.contains(&number))));
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The number of a process in the pid namespace that it is in.
+fn innermost(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    numbers.split_whitespace().next_back()?.parse().ok()
+}
+
+/// All processes below one.
+fn descendants(root: i32) -> Vec<i32> {
     let mut found = Vec::new();
-    let mut next = if root > 0 { vec![root] } else { Vec::new() };
+    let mut next = vec![root];
     while let Some(pid) = next.pop() {
-        found.push(pid);
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         for task in tasks {
             let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            next.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
+            let children = children.split_whitespace().filter_map(|child| child.parse::<i32>().ok());
+            for child in children {
+                found.push(child);
+                next.push(child);
+            }
         }
     }
-    found.sort_unstable();
     found
 }

@@ -277,6 +277,7 @@ impl Methods for Sandbox {
                 stime: start_time(seconds(started), seconds(clock)),
                 time: cpu_time(user + system),
                 cmd,
+                host_pid: host_process(&group).unwrap_or(0),
             });
         }
         list.sort_by_key(|p| p.pid);
@@ -421,6 +422,11 @@ fn name_and_user(group: &ThreadGroup) -> (String, u32) {
     let cred = task.cred();
     let comm = task.state.lock().comm.clone();
     (String::from_utf8_lossy(&comm).into_owned(), cred.user_ns.show_uid(cred.euid))
+}
+
+fn host_process(group: &ThreadGroup) -> Option<i32> {
+    let task = group.signals.lock().live().next()?;
+    task.mm().ok()?.platform_space().host_process()
 }
 
 fn terminal_name(tty: &kernel::tty::Tty) -> String {
