@@ -7,7 +7,9 @@ use std::fmt::Write;
 pub fn syscall_page() -> String {
     let all = syscalls::table::coverage();
     let count = |start: &str| all.iter().filter(|c| c.support.starts_with(start)).count();
-    let mut page = String::from("# System calls\n\nMade by `cargo run -p tools --bin syscall-page`; a test holds it to the table.\n\n");
+    let mut page = String::from(
+        "# System calls\n\nMade by `cargo run -p tools --bin syscall-page`; a test holds it to the table.\n\n",
+    );
     let _ = writeln!(
         page,
         "Of the {} calls of Linux 6.12 on x86-64, {} are full, {} partial, {} refused on purpose, {} absent.\n",
@@ -30,6 +32,9 @@ mod tests {
     fn the_page_of_system_calls_says_what_the_table_says() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/syscalls.md");
         let page = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(page == super::syscall_page(), "docs/syscalls.md is out of date: cargo run -p tools --bin syscall-page");
+        assert!(
+            page == super::syscall_page(),
+            "docs/syscalls.md is out of date: cargo run -p tools --bin syscall-page"
+        );
     }
 }

@@ -107,13 +107,7 @@ pub fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -> Re
 }
 
 /// `sendmsg(2)`; a broken pipe is an error, never a signal. `control` is laid out as `cmsg(3)` says.
-pub fn send(
-    fd: BorrowedFd<'_>,
-    data: &[u8],
-    to: Option<&[u8]>,
-    control: &[u8],
-    flags: i32,
-) -> Result<usize> {
+pub fn send(fd: BorrowedFd<'_>, data: &[u8], to: Option<&[u8]>, control: &[u8], flags: i32) -> Result<usize> {
     let mut iov = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
     // SAFETY: `msghdr` is plain data for which all zeroes is a valid, empty value.
     let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };

@@ -39,7 +39,7 @@ pub fn build(
         executor,
         vdso: vdso(&*platform),
         platform,
-        memory: Arc::new(memory),
+        memory: Arc::new(memory.of_machine(memory_bytes)),
         vfs: Vfs::new(),
         syscalls,
         cpus,

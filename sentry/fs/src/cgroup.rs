@@ -102,7 +102,11 @@ impl Make {
             let ns = current().map_or_else(|| kernel.root_pid_ns.clone(), |c| c.pid_namespace());
             let tree = kernel.tree.lock();
             let mut numbers: Vec<u32> = if threads {
-                tree.nodes.values().flat_map(|n| n.threads.values()).filter_map(|t| t.pid().number_in(&ns)).collect()
+                tree.nodes
+                    .values()
+                    .flat_map(|n| n.threads.values())
+                    .filter_map(|t| t.pid().number_in(&ns))
+                    .collect()
             } else {
                 tree.nodes.values().filter_map(|n| n.group.pid.number_in(&ns)).collect()
             };
@@ -118,15 +122,35 @@ fn memory_stat(kernel: &Kernel) -> String {
     let used = used_memory(kernel);
     let mut t = format!("anon {used}\n");
     for name in [
-        "file", "kernel", "kernel_stack", "pagetables", "percpu", "sock", "vmalloc", "shmem", "file_mapped", "file_dirty",
-        "file_writeback", "swapcached", "anon_thp", "inactive_anon",
+        "file",
+        "kernel",
+        "kernel_stack",
+        "pagetables",
+        "percpu",
+        "sock",
+        "vmalloc",
+        "shmem",
+        "file_mapped",
+        "file_dirty",
+        "file_writeback",
+        "swapcached",
+        "anon_thp",
+        "inactive_anon",
     ] {
         let _ = writeln!(t, "{name} 0");
     }
     let _ = writeln!(t, "active_anon {used}");
     for name in [
-        "inactive_file", "active_file", "unevictable", "slab_reclaimable", "slab_unreclaimable", "slab", "pgfault",
-        "pgmajfault", "pgscan", "pgsteal",
+        "inactive_file",
+        "active_file",
+        "unevictable",
+        "slab_reclaimable",
+        "slab_unreclaimable",
+        "slab",
+        "pgfault",
+        "pgmajfault",
+        "pgscan",
+        "pgsteal",
     ] {
         let _ = writeln!(t, "{name} 0");
     }
@@ -158,7 +182,8 @@ fn weight(shares: u64) -> u64 {
 }
 
 fn version2(make: &Make) -> Child {
-    const PRESSURE: &str = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+    const PRESSURE: &str =
+        "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
     let mut dir = StaticDir::new()
         .with("cgroup.controllers", text("cpuset cpu io memory pids\n"))
         .with("cgroup.subtree_control", writable(0o644, || Ok("\n"), |_| Err(Errno::EPERM)))
@@ -181,7 +206,10 @@ fn version2(make: &Make) -> Child {
         .with("memory.events.local", text("low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n"))
         .with("memory.stat", make.of(memory_stat))
         .with("memory.swap.current", text("0\n"))
-        .with("memory.swap.max", make.limit(|l| max(l.memory_swap.map(|s| s.saturating_sub(l.memory.unwrap_or(0))))))
+        .with(
+            "memory.swap.max",
+            make.limit(|l| max(l.memory_swap.map(|s| s.saturating_sub(l.memory.unwrap_or(0))))),
+        )
         .with("memory.swap.events", text("high 0\nmax 0\nfail 0\n"))
         .with(
             "cpu.max",

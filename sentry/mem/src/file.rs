@@ -105,6 +105,8 @@ pub struct MemoryFile {
     base: NonNull<u8>,
     alloc: Mutex<Alloc>,
     limit_bytes: u64,
+    /// Memory that the machine has, as applications see it.
+    machine_bytes: u64,
 }
 
 // SAFETY: `base` is a mapping that lives as long as the value and is only handed out as volatile slices.
@@ -150,7 +152,13 @@ impl MemoryFile {
             warm_bytes: 0,
             used_bytes: 0,
         };
-        Ok(Self { fd, base, alloc: Mutex::new(rank::MEMORY_FILE, alloc), limit_bytes })
+        Ok(Self {
+            fd,
+            base,
+            alloc: Mutex::new(rank::MEMORY_FILE, alloc),
+            limit_bytes,
+            machine_bytes: limit_bytes,
+        })
     }
 
     /// The descriptor, as [`platform::Change::Map`] takes it.
@@ -406,9 +414,17 @@ impl MemoryFile {
         if done == 0 { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
-    /// The most bytes that may be in use.
-    pub fn limit_bytes(&self) -> u64 {
-        self.limit_bytes
+    /// The same file for a machine with `bytes` of memory: sizes that depend on that go by it rather than by the limit,
+    /// which is higher because memory that was asked for and never touched counts there.
+    #[must_use]
+    pub fn of_machine(mut self, bytes: u64) -> Self {
+        self.machine_bytes = bytes;
+        self
+    }
+
+    /// Memory of the machine; the limit unless [`of_machine`](Self::of_machine) said otherwise.
+    pub fn machine_bytes(&self) -> u64 {
+        self.machine_bytes
     }
 
     /// Bytes handed out (of which untouched pages take no memory).

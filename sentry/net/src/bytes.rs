@@ -117,7 +117,6 @@ impl ByteQueue {
             }
         }
     }
-
 }
 
 #[cfg(test)]
@@ -141,7 +140,12 @@ mod tests {
         let mut q = ByteQueue::default();
         let (mut sent, mut got) = (0u8, 0u8);
         for round in 0..200usize {
-            let bytes: Vec<u8> = (0..round * 31 % 3000).map(|_| { sent = sent.wrapping_add(7); sent }).collect();
+            let bytes: Vec<u8> = (0..round * 31 % 3000)
+                .map(|_| {
+                    sent = sent.wrapping_add(7);
+                    sent
+                })
+                .collect();
             assert_eq!(fill(&mut q, &bytes), bytes.len());
             for b in take(&mut q, round * 57 % 2500) {
                 got = got.wrapping_add(7);

@@ -3,11 +3,7 @@
 //! **Lock order:** `rare` is a leaf; the rest is atomic.
 
 use crate::{caller::Caller, message::OptionValue, namespace::NetNamespace};
-use abi::{
-    Cap, Errno, SockType,
-    socket::*,
-    time::Timeval,
-};
+use abi::{Cap, Errno, SockType, socket::*, time::Timeval};
 use ksync::{Mutex, Ready, WaitQueue, rank};
 use std::sync::{
     Arc,
@@ -169,10 +165,7 @@ impl Common {
     /// Takes over the options of a listener, as an accepted connection does.
     pub fn inherit(&self, listener: &Common) {
         self.flags.store(listener.flags.load(Ordering::Relaxed), Ordering::Relaxed);
-        for (mine, theirs) in [
-            (&self.sndbuf, &listener.sndbuf),
-            (&self.rcvbuf, &listener.rcvbuf),
-        ] {
+        for (mine, theirs) in [(&self.sndbuf, &listener.sndbuf), (&self.rcvbuf, &listener.rcvbuf)] {
             mine.store(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         for (mine, theirs) in [(&self.rcvtimeo, &listener.rcvtimeo), (&self.sndtimeo, &listener.sndtimeo)] {

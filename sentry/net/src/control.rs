@@ -154,7 +154,11 @@ impl ControlBuffer {
     }
 
     /// Puts descriptors that `install` gives numbers to, as many as there is room for; the other files are dropped.
-    pub fn put_rights(&mut self, files: Vec<Arc<File>>, install: &mut dyn FnMut(Arc<File>) -> Result<Fd, Errno>) {
+    pub fn put_rights(
+        &mut self,
+        files: Vec<Arc<File>>,
+        install: &mut dyn FnMut(Arc<File>) -> Result<Fd, Errno>,
+    ) {
         let fit = self.data_room() / 4;
         self.truncated |= files.len() > fit;
         let mut numbers = Vec::with_capacity(files.len().min(fit) * 4);

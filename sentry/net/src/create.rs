@@ -1,6 +1,9 @@
 //! `socket(2)` and `socketpair(2)`.
 
-use crate::{caller::Caller, hostnet::HostSocket, inet, namespace::NetNamespace, netlink::NetlinkSocket, socket::SocketOps, unix::UnixSocket};
+use crate::{
+    caller::Caller, hostnet::HostSocket, inet, namespace::NetNamespace, netlink::NetlinkSocket,
+    socket::SocketOps, unix::UnixSocket,
+};
 use abi::{Cap, Errno, SockType, socket::*};
 use std::sync::Arc;
 

@@ -105,7 +105,14 @@ pub struct RecvMsg<'a, 'b> {
 impl<'a, 'b> RecvMsg<'a, 'b> {
     /// Room at `dst`.
     pub fn new(dst: &'a mut IoDst<'b>, flags: MsgFlags) -> Self {
-        Self { dst, flags, out_flags: MsgFlags::empty(), wants_name: false, name: None, control: SmallVec::new() }
+        Self {
+            dst,
+            flags,
+            out_flags: MsgFlags::empty(),
+            wants_name: false,
+            name: None,
+            control: SmallVec::new(),
+        }
     }
     /// `MSG_PEEK`.
     pub fn peek(&self) -> bool {
@@ -122,7 +129,11 @@ impl<'a, 'b> RecvMsg<'a, 'b> {
 }
 
 /// Takes the rights of a message; the kernel counts them as in flight from now on.
-pub(crate) fn take_rights(control: &mut SendControl, cred: &Credentials, nofile: u64) -> Result<Option<Rights>, Errno> {
+pub(crate) fn take_rights(
+    control: &mut SendControl,
+    cred: &Credentials,
+    nofile: u64,
+) -> Result<Option<Rights>, Errno> {
     if control.rights.is_empty() {
         return Ok(None);
     }

@@ -2,6 +2,7 @@
 
 use crate::{inet::ports::Ports, netlink::NetlinkPorts, socket::SocketOps, unix::AbstractNames};
 use abi::socket::IffFlags;
+use kernel::namespaces::OpaqueNamespace;
 use ksync::{Mutex, exec::Reactor, rank};
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,6 @@ use std::{
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
-use kernel::namespaces::OpaqueNamespace;
 use vfs::UserNamespace;
 
 /// Index of the loopback interface.

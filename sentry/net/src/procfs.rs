@@ -19,12 +19,39 @@ use std::{
 
 /// The names that [`render`] knows.
 pub const NAMES: &[&str] = &[
-    "arp", "dev", "dev_mcast", "icmp", "icmp6", "if_inet6", "igmp", "ipv6_route", "netlink", "netstat", "packet",
-    "protocols", "ptype", "raw", "raw6", "route", "snmp", "snmp6", "sockstat", "sockstat6", "softnet_stat", "tcp",
-    "tcp6", "udp", "udp6", "udplite", "udplite6", "unix", "wireless",
+    "arp",
+    "dev",
+    "dev_mcast",
+    "icmp",
+    "icmp6",
+    "if_inet6",
+    "igmp",
+    "ipv6_route",
+    "netlink",
+    "netstat",
+    "packet",
+    "protocols",
+    "ptype",
+    "raw",
+    "raw6",
+    "route",
+    "snmp",
+    "snmp6",
+    "sockstat",
+    "sockstat6",
+    "softnet_stat",
+    "tcp",
+    "tcp6",
+    "udp",
+    "udp6",
+    "udplite",
+    "udplite6",
+    "unix",
+    "wireless",
 ];
 
-const INET_HEADER: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
+const INET_HEADER: &str =
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
 const INET6_HEADER: &str = "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
 const DATAGRAM_HEADER: &str = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             ";
 
@@ -113,7 +140,8 @@ fn inet(ns: &NetNamespace, family: u16, kind: SockType, header: &str) -> String 
         if common.family != family || common.kind != kind {
             continue;
         }
-        let (state, (local, remote), waiting) = if let Some(tcp) = socket.as_any().downcast_ref::<TcpSocket>() {
+        let (state, (local, remote), waiting) = if let Some(tcp) = socket.as_any().downcast_ref::<TcpSocket>()
+        {
             (tcp.tcp_state(), tcp.ends(), socket.readable_bytes().unwrap_or(0))
         } else if let Some(udp) = socket.as_any().downcast_ref::<UdpSocket>() {
             let connected = socket.peer_name().is_ok();
@@ -127,7 +155,10 @@ fn inet(ns: &NetNamespace, family: u16, kind: SockType, header: &str) -> String 
         let (uid, ino) = (common.uid.0, ino(&socket));
         let (local, remote) = (hex(family, local), hex(family, remote));
         let state = state as u8;
-        let start = format!("{local} {remote} {state:02X} {:08X}:{waiting:08X} 00:00000000 00000000 {uid:5}        0 {ino}", 0);
+        let start = format!(
+            "{local} {remote} {state:02X} {:08X}:{waiting:08X} 00:00000000 00000000 {uid:5}        0 {ino}",
+            0
+        );
         let _ = match kind {
             SockType::Stream => {
                 let row = format!("{line:4}: {start} 1 0000000000000000 100 0 0 10 0");
@@ -174,7 +205,9 @@ fn netlink(ns: &NetNamespace) -> String {
 /// How many sockets there are in all, of TCP and of UDP.
 fn counts(ns: &NetNamespace, family: u16) -> (usize, usize, usize) {
     let all = ns.sockets();
-    let of = |kind: SockType| all.iter().filter(|s| s.common().family == family && s.common().kind == kind).count();
+    let of = |kind: SockType| {
+        all.iter().filter(|s| s.common().family == family && s.common().kind == kind).count()
+    };
     (all.len(), of(SockType::Stream), of(SockType::Dgram))
 }
 
@@ -187,7 +220,9 @@ fn sockstat(ns: &NetNamespace) -> String {
 
 fn sockstat6(ns: &NetNamespace) -> String {
     let (_, tcp, udp) = counts(ns, AF_INET6);
-    format!("TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n")
+    format!(
+        "TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n"
+    )
 }
 
 /// Counters of packets, of which there are none.

@@ -11,7 +11,7 @@ use crate::{
 use abi::{
     Errno,
     ioctl::TIOCOUTQ,
-    socket::{MsgFlags, SIOCGSTAMPNS_OLD, SIOCGSTAMP_OLD, SIOCINQ, Shutdown},
+    socket::{MsgFlags, SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD, SIOCINQ, Shutdown},
 };
 use ksync::{Ready, WaitQueue};
 use mem::{IoDst, IoSrc, UserMemory, UserPtr};
@@ -57,7 +57,13 @@ pub trait SocketOps: Send + Sync + Any {
     /// `getpeername(2)`.
     fn peer_name(&self) -> Result<Address, Errno>;
     /// `getsockopt(2)` with room for `room` bytes.
-    fn get_option(&self, caller: Caller<'_>, level: i32, name: i32, room: usize) -> Result<OptionValue, Errno>;
+    fn get_option(
+        &self,
+        caller: Caller<'_>,
+        level: i32,
+        name: i32,
+        room: usize,
+    ) -> Result<OptionValue, Errno>;
     /// `setsockopt(2)`.
     fn set_option(&self, caller: Caller<'_>, level: i32, name: i32, value: &[u8]) -> Result<(), Errno>;
     /// Bytes that [`recv`](Self::recv) would give (`SIOCINQ`).
@@ -127,7 +133,9 @@ impl FileOps for Socket {
         Some(&*self.ops.common().queue)
     }
     fn ioctl(&self, file: &File, mem: &dyn UserMemory, cmd: u32, arg: u64) -> Result<u64, Errno> {
-        let put = |n: usize| UserPtr::<i32>::from(arg).write(mem, &i32::try_from(n).unwrap_or(i32::MAX)).map(|()| 0);
+        let put = |n: usize| {
+            UserPtr::<i32>::from(arg).write(mem, &i32::try_from(n).unwrap_or(i32::MAX)).map(|()| 0)
+        };
         match cmd {
             SIOCINQ => put(self.ops.readable_bytes()?),
             TIOCOUTQ => put(self.ops.unsent_bytes()?),

@@ -71,7 +71,12 @@ fn position(at: i64) -> Result<Option<u64>, Errno> {
     u64::try_from(at).map(Some).map_err(|_| Errno::EINVAL)
 }
 
-pub(crate) async fn read_into(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: How) -> SysResult<usize> {
+pub(crate) async fn read_into(
+    task: &Arc<Task>,
+    fd: Fd,
+    vecs: &[(UserAddr, usize)],
+    how: How,
+) -> SysResult<usize> {
     let file = task.file(fd)?;
     file.check_readable()?;
     if how.at.is_some() && !file.ops().seekable() {
@@ -127,7 +132,12 @@ async fn transfer(
     }
 }
 
-pub(crate) async fn write_from(task: &Arc<Task>, fd: Fd, vecs: &[(UserAddr, usize)], how: How) -> SysResult<usize> {
+pub(crate) async fn write_from(
+    task: &Arc<Task>,
+    fd: Fd,
+    vecs: &[(UserAddr, usize)],
+    how: How,
+) -> SysResult<usize> {
     let file = task.file(fd)?;
     file.check_writable()?;
     if how.at.is_some() && !file.ops().seekable() {
@@ -220,7 +230,12 @@ fn sync_if_asked(file: &Arc<File>, flags: RwFlags) -> Result<(), Errno> {
 }
 
 /// How many of `total` bytes `RLIMIT_FSIZE` lets a write put: `EFBIG` and `SIGXFSZ` if none.
-pub(crate) fn file_size_room(task: &Arc<Task>, file: &Arc<File>, at: Option<u64>, total: usize) -> Result<usize, Errno> {
+pub(crate) fn file_size_room(
+    task: &Arc<Task>,
+    file: &Arc<File>,
+    at: Option<u64>,
+    total: usize,
+) -> Result<usize, Errno> {
     let limit = task.group.limits.lock().soft(Resource::Fsize).min(i64::MAX as u64);
     if limit >= i64::MAX as u64
         || !file.ops().seekable()

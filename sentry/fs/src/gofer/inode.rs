@@ -353,10 +353,7 @@ impl GoferInode {
 
     /// Runs `modify`, which changes data through a descriptor. The host takes set-id bits off then, since the sandbox has no
     /// capability there; bits that are still set here are meant to stay.
-    pub(super) fn keeping_set_id<T>(
-        &self,
-        modify: impl FnOnce() -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
+    pub(super) fn keeping_set_id<T>(&self, modify: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         let mode = self.cached_attr().mode & 0o7777;
         let done = modify();
         self.wrote();

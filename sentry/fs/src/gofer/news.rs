@@ -30,7 +30,11 @@ pub struct Connection {
 impl Connection {
     /// A connection through `client`, whose news come by `events`. Without them trees can only be trusted or asked.
     pub fn new(client: Arc<Client>, events: Option<EventStream>) -> std::io::Result<Arc<Self>> {
-        let this = Arc::new(Self { client, watched: Mutex::new(rank::GOFER_CLOSES, HashMap::new()), on_end: OnceLock::new() });
+        let this = Arc::new(Self {
+            client,
+            watched: Mutex::new(rank::GOFER_CLOSES, HashMap::new()),
+            on_end: OnceLock::new(),
+        });
         if let Some(events) = events {
             let weak = Arc::downgrade(&this);
             let thread = std::thread::Builder::new().name("gofer-news".into()).stack_size(STACK_BYTES);

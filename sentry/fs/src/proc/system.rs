@@ -163,9 +163,15 @@ pub(crate) fn node_meminfo(kernel: &Kernel) -> String {
     let used = used_memory(kernel);
     let free = kernel.memory_bytes - used;
     let line = |name: &str, bytes: u64| format!("Node 0 {:<16}{:>8} kB\n", format!("{name}:"), bytes >> 10);
-    [("MemTotal", kernel.memory_bytes), ("MemFree", free), ("MemUsed", used), ("Active", used), ("AnonPages", used)]
-        .map(|(name, bytes)| line(name, bytes))
-        .concat()
+    [
+        ("MemTotal", kernel.memory_bytes),
+        ("MemFree", free),
+        ("MemUsed", used),
+        ("Active", used),
+        ("AnonPages", used),
+    ]
+    .map(|(name, bytes)| line(name, bytes))
+    .concat()
 }
 
 /// The host's text with as many processors as there are here, numbered from 0.

@@ -89,7 +89,10 @@ pub(super) fn directory(kernel: &Arc<Kernel>) -> Child {
         .with("kernel_max", text("8191\n"))
         .with("cpufreq", StaticDir::new().child())
         .with("cpuidle", StaticDir::new().with("current_driver", text("none\n")).child())
-        .with("smt", StaticDir::new().with("active", text("0\n")).with("control", text("notsupported\n")).child())
+        .with(
+            "smt",
+            StaticDir::new().with("active", text("0\n")).with("control", text("notsupported\n")).child(),
+        )
         .with("vulnerabilities", StaticDir::new().child());
     for name in ["online", "possible", "present"] {
         dir.add(name, text(list(kernel)));

@@ -34,7 +34,10 @@ fn node(kernel: &Arc<Kernel>) -> Child {
         .with("cpumap", system::of_kernel(kernel, cpu::map))
         .with("distance", text("10\n"))
         .with("meminfo", system::of_kernel(kernel, system::node_meminfo))
-        .with("numastat", text("numa_hit 0\nnuma_miss 0\nnuma_foreign 0\ninterleave_hit 0\nlocal_node 0\nother_node 0\n"));
+        .with(
+            "numastat",
+            text("numa_hit 0\nnuma_miss 0\nnuma_foreign 0\ninterleave_hit 0\nlocal_node 0\nother_node 0\n"),
+        );
     for cpu in 0..kernel.cpus {
         node0.add(&format!("cpu{cpu}"), crate::pseudo::link(format!("../../cpu/cpu{cpu}")));
     }
@@ -82,7 +85,12 @@ fn tree(kernel: &Arc<Kernel>) -> Child {
         .with("virtual", of_empty(&["tty", "mem", "misc", "block"]).with("net", net::directory()).child());
     of_empty(&["block", "firmware", "hypervisor", "power"])
         .with("bus", of_empty(&["cpu", "node", "pci", "platform", "virtio"]).child())
-        .with("class", of_empty(&["block", "mem", "misc", "tty", "dmi", "thermal", "hwmon"]).with("net", net::class()).child())
+        .with(
+            "class",
+            of_empty(&["block", "mem", "misc", "tty", "dmi", "thermal", "hwmon"])
+                .with("net", net::class())
+                .child(),
+        )
         .with("dev", of_empty(&["block", "char"]).child())
         .with("devices", devices.child())
         .with("fs", of_empty(&["cgroup", "bpf", "pstore", "selinux", "fuse"]).child())

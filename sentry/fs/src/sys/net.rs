@@ -18,10 +18,26 @@ fn of_net(show: fn(&NetNamespace) -> String) -> Child {
 fn statistics() -> Child {
     let mut dir = StaticDir::new();
     for name in [
-        "collisions", "multicast", "rx_compressed", "rx_crc_errors", "rx_dropped", "rx_errors", "rx_fifo_errors",
-        "rx_frame_errors", "rx_length_errors", "rx_missed_errors", "rx_nohandler", "rx_over_errors",
-        "tx_aborted_errors", "tx_carrier_errors", "tx_compressed", "tx_dropped", "tx_errors", "tx_fifo_errors",
-        "tx_heartbeat_errors", "tx_window_errors",
+        "collisions",
+        "multicast",
+        "rx_compressed",
+        "rx_crc_errors",
+        "rx_dropped",
+        "rx_errors",
+        "rx_fifo_errors",
+        "rx_frame_errors",
+        "rx_length_errors",
+        "rx_missed_errors",
+        "rx_nohandler",
+        "rx_over_errors",
+        "tx_aborted_errors",
+        "tx_carrier_errors",
+        "tx_compressed",
+        "tx_dropped",
+        "tx_errors",
+        "tx_fifo_errors",
+        "tx_heartbeat_errors",
+        "tx_window_errors",
     ] {
         dir.add(name, text("0\n"));
     }
@@ -68,7 +84,13 @@ pub(super) fn directory() -> Child {
     lo.add("mtu", of_net(|n| format!("{}\n", n.loopback.mtu.load(Ordering::Relaxed))));
     lo.add("tx_queue_len", of_net(|n| format!("{}\n", n.loopback.tx_queue.load(Ordering::Relaxed))));
     lo.add("statistics", statistics());
-    lo.add("queues", StaticDir::new().with("rx-0", StaticDir::new().child()).with("tx-0", StaticDir::new().child()).child());
+    lo.add(
+        "queues",
+        StaticDir::new()
+            .with("rx-0", StaticDir::new().child())
+            .with("tx-0", StaticDir::new().child())
+            .child(),
+    );
     lo.add("power", StaticDir::new().child());
     lo.add("subsystem", link("../../../../class/net"));
     StaticDir::new().with("lo", lo.child()).child()

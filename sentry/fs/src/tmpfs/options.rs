@@ -21,7 +21,7 @@ pub struct Options {
 
 /// Half of all memory that applications can have.
 pub(super) fn half_of(memory: &MemoryFile) -> u64 {
-    memory.limit_bytes() / 2 / PAGE_SIZE * PAGE_SIZE
+    memory.machine_bytes() / 2 / PAGE_SIZE * PAGE_SIZE
 }
 
 /// A number with `k`, `m` or `g` behind it.
@@ -45,7 +45,7 @@ impl Options {
             match key {
                 "size" => {
                     let bytes = match value.strip_suffix('%') {
-                        Some(percent) => memory.limit_bytes() / 100 * number(percent)?.min(100),
+                        Some(percent) => memory.machine_bytes() / 100 * number(percent)?.min(100),
                         None => number(value)?,
                     };
                     options.size = Some(bytes.div_ceil(PAGE_SIZE).saturating_mul(PAGE_SIZE));

@@ -55,7 +55,11 @@ pub fn parse_for_bind(family: u16, addr: &[u8]) -> Result<SocketAddr, Errno> {
 /// Whether `caller` may bind to `port`; `EACCES`.
 pub fn check_port(ns: &NetNamespace, caller: &Caller<'_>, port: u16) -> Result<(), Errno> {
     let open = port == 0 || port >= super::ports::UNPRIVILEGED;
-    if open || caller.cred().has_cap_in(&ns.user_ns, Cap::NET_BIND_SERVICE) { Ok(()) } else { Err(Errno::EACCES) }
+    if open || caller.cred().has_cap_in(&ns.user_ns, Cap::NET_BIND_SERVICE) {
+        Ok(())
+    } else {
+        Err(Errno::EACCES)
+    }
 }
 
 /// An address as a socket of `family` shows it.

@@ -235,8 +235,7 @@ impl InetOptions {
                     return Err(Errno::EINVAL);
                 }
                 let m = IpMreqn::read_from_bytes(&padded(value)).map_err(|_| Errno::EINVAL)?;
-                let index =
-                    if m.imr_ifindex != 0 { m.imr_ifindex } else { interface_of(ns, m.imr_address)? };
+                let index = if m.imr_ifindex != 0 { m.imr_ifindex } else { interface_of(ns, m.imr_address)? };
                 let group = IpAddr::V4(Ipv4Addr::from(m.imr_multiaddr));
                 self.change_membership(ns, group, index, name == IP_ADD_MEMBERSHIP)
             }
@@ -276,7 +275,13 @@ impl InetOptions {
         Ok(())
     }
 
-    fn change_membership(&self, ns: &NetNamespace, group: IpAddr, index: i32, join: bool) -> Result<(), Errno> {
+    fn change_membership(
+        &self,
+        ns: &NetNamespace,
+        group: IpAddr,
+        index: i32,
+        join: bool,
+    ) -> Result<(), Errno> {
         if !group.is_multicast() {
             return Err(Errno::EINVAL);
         }

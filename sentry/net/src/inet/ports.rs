@@ -155,7 +155,12 @@ impl Ports {
 
     /// The sockets bound to `port` that take what comes for `ip`: how well each fits (exact addresses best), in the
     /// order of binding. With `listening` only those that listen.
-    fn matching<T: Send + Sync + 'static>(&self, port: u16, ip: IpAddr, listening: bool) -> Vec<(u32, Arc<T>)> {
+    fn matching<T: Send + Sync + 'static>(
+        &self,
+        port: u16,
+        ip: IpAddr,
+        listening: bool,
+    ) -> Vec<(u32, Arc<T>)> {
         let inner = self.0.lock();
         let entries = inner.ports.get(&port).map(Vec::as_slice).unwrap_or_default();
         let fit = |e: &Entry| match (e.request.ip, ip) {

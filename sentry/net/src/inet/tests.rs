@@ -71,7 +71,10 @@ fn nobody_there_and_nowhere_to_go() {
     assert!(c.ready().contains(Ready::ERR | Ready::HUP | Ready::OUT));
     let error = c.get_option(caller(), SOL_SOCKET, SO_ERROR, 4).unwrap();
     assert_eq!(error.as_slice(), 111i32.to_ne_bytes());
-    assert_eq!(make(&ns, AF_INET, SockType::Stream).bind(caller(), &at("10.0.0.1:0")), Err(Errno::EADDRNOTAVAIL));
+    assert_eq!(
+        make(&ns, AF_INET, SockType::Stream).bind(caller(), &at("10.0.0.1:0")),
+        Err(Errno::EADDRNOTAVAIL)
+    );
     assert_eq!(send(&*make(&ns, AF_INET, SockType::Stream), b"x"), Err(Errno::EPIPE));
     assert_eq!(recv(&*make(&ns, AF_INET, SockType::Stream), 1), Err(Errno::ENOTCONN));
     let down = NetNamespace::new(ns.user_ns.clone());

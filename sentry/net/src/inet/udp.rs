@@ -156,8 +156,8 @@ impl UdpSocket {
         if addr::is_broadcast(ip) && !self.common.has(Flags::BROADCAST) {
             return Err(Errno::EACCES);
         }
-        let through_lo =
-            self.options.multicast_interface() == LOOPBACK_INDEX || self.common.bound_device() == LOOPBACK_INDEX;
+        let through_lo = self.options.multicast_interface() == LOOPBACK_INDEX
+            || self.common.bound_device() == LOOPBACK_INDEX;
         if ip.is_multicast() {
             if !through_lo || !ns.loopback.is_up() {
                 return Err(Errno::ENETUNREACH);
@@ -178,11 +178,9 @@ impl UdpSocket {
 
     fn how(&self, msg: &SendMsg<'_, '_>, multicast: bool) -> Result<How, Errno> {
         let (ttl, group_ttl, tos) = match self.common.family {
-            AF_INET6 => (
-                (SOL_IPV6, IPV6_UNICAST_HOPS),
-                (SOL_IPV6, IPV6_MULTICAST_HOPS),
-                (SOL_IPV6, IPV6_TCLASS),
-            ),
+            AF_INET6 => {
+                ((SOL_IPV6, IPV6_UNICAST_HOPS), (SOL_IPV6, IPV6_MULTICAST_HOPS), (SOL_IPV6, IPV6_TCLASS))
+            }
             _ => ((SOL_IP, IP_TTL), (SOL_IP, IP_MULTICAST_TTL), (SOL_IP, IP_TOS)),
         };
         let ttl = if multicast { group_ttl } else { ttl };
@@ -304,8 +302,7 @@ impl UdpSocket {
             .filter(|(_, s)| fits(s))
             .map(|(fit, s)| (fit + if s.state.lock().remote.is_some() { 4 } else { 0 }, s))
             .collect();
-        let datagram =
-            |data| Datagram { data, from, to, ttl: how.ttl, tos: how.tos, at: vfs::clock::now() };
+        let datagram = |data| Datagram { data, from, to, ttl: how.ttl, tos: how.tos, at: vfs::clock::now() };
         if to.ip().is_multicast() || addr::is_broadcast(to.ip()) {
             for (_, socket) in &fitting {
                 if !to.ip().is_multicast() || socket.options.is_member(to.ip()) {
@@ -406,7 +403,8 @@ impl SocketOps for UdpSocket {
         }
         let ns = &self.common.ns;
         let free = self.options.on(SOL_IP, IP_FREEBIND) || self.options.on(SOL_IPV6, IPV6_FREEBIND);
-        let fine = ip.is_unspecified() || ip.is_multicast() || addr::is_broadcast(ip) || ns.is_local(ip) || free;
+        let fine =
+            ip.is_unspecified() || ip.is_multicast() || addr::is_broadcast(ip) || ns.is_local(ip) || free;
         if !fine {
             return Err(Errno::EADDRNOTAVAIL);
         }

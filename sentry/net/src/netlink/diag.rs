@@ -30,16 +30,15 @@ pub fn answer(ns: &NetNamespace, header: &Nlmsghdr, body: &[u8], reply: &mut Rep
         if common.family != family || common.protocol != i32::from(request.sdiag_protocol) {
             continue;
         }
-        let (state, (local, remote), queue) =
-            if let Some(tcp) = socket.as_any().downcast_ref::<TcpSocket>() {
-                (tcp.tcp_state(), tcp.ends(), socket.readable_bytes().unwrap_or(0))
-            } else if let Some(udp) = socket.as_any().downcast_ref::<UdpSocket>() {
-                let connected = socket.peer_name().is_ok();
-                let state = if connected { TcpState::Established } else { TcpState::Close };
-                (state, udp.ends(), udp.used())
-            } else {
-                continue;
-            };
+        let (state, (local, remote), queue) = if let Some(tcp) = socket.as_any().downcast_ref::<TcpSocket>() {
+            (tcp.tcp_state(), tcp.ends(), socket.readable_bytes().unwrap_or(0))
+        } else if let Some(udp) = socket.as_any().downcast_ref::<UdpSocket>() {
+            let connected = socket.peer_name().is_ok();
+            let state = if connected { TcpState::Established } else { TcpState::Close };
+            (state, udp.ends(), udp.used())
+        } else {
+            continue;
+        };
         if request.idiag_states & (1 << state as u8) == 0 || local.port() == 0 {
             continue;
         }

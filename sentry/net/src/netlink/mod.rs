@@ -99,7 +99,8 @@ impl NetlinkSocket {
                 wanted
             } else {
                 // The process' number, or else one that no process has.
-                let mut free = std::iter::once(pid).chain((0..1 << 20).map(|n| 0xffff_f000u32.wrapping_sub(n)));
+                let mut free =
+                    std::iter::once(pid).chain((0..1 << 20).map(|n| 0xffff_f000u32.wrapping_sub(n)));
                 free.find(|p| ports.insert((protocol, *p))).ok_or(Errno::EADDRINUSE)?
             }
         };

@@ -61,7 +61,10 @@ pub fn answer(
         RTM_GETROUTE if reply.is_dump() => {
             let family = family(body);
             if ns.loopback.is_up() {
-                routes().into_iter().filter(|(f, _)| family == 0 || family == *f).for_each(|(_, m)| reply.push(m));
+                routes()
+                    .into_iter()
+                    .filter(|(f, _)| family == 0 || family == *f)
+                    .for_each(|(_, m)| reply.push(m));
             }
         }
         RTM_GETROUTE => reply.push(route_to(ns, body)?),
@@ -70,7 +73,8 @@ pub fn answer(
             rules().into_iter().filter(|(f, _)| family == 0 || family == *f).for_each(|(_, m)| reply.push(m));
         }
         RTM_GETQDISC if reply.is_dump() => {
-            let qdisc = Tcmsg { tcm_ifindex: LOOPBACK_INDEX, tcm_parent: u32::MAX, tcm_info: 2, ..Tcmsg::default() };
+            let qdisc =
+                Tcmsg { tcm_ifindex: LOOPBACK_INDEX, tcm_parent: u32::MAX, tcm_info: 2, ..Tcmsg::default() };
             if ns.loopback.is_up() {
                 reply.push(Message::new(RTM_NEWQDISC, &qdisc).string(1, b"noqueue"));
             }
@@ -104,7 +108,9 @@ fn change_link(ns: &NetNamespace, header: &Nlmsghdr, body: &[u8]) -> Result<(), 
     let (_, attrs) = fixed::<Ifinfomsg>(body)?;
     let info = match wanted_link(ns, body) {
         // No other interface can be made.
-        Err(Errno::ENODEV | Errno::EINVAL) if flags.contains(NlmFlags::CREATE) => return Err(Errno::EOPNOTSUPP),
+        Err(Errno::ENODEV | Errno::EINVAL) if flags.contains(NlmFlags::CREATE) => {
+            return Err(Errno::EOPNOTSUPP);
+        }
         other => other?,
     };
     if flags.contains(NlmFlags::CREATE | NlmFlags::EXCL) {
@@ -135,7 +141,8 @@ fn change_address(ns: &NetNamespace, header: &Nlmsghdr, body: &[u8]) -> Result<(
     if addr.ifa_index != LOOPBACK_INDEX as u32 {
         return Err(Errno::ENODEV);
     }
-    let given = attrs.iter().find(|(kind, _)| matches!(*kind, IFA_LOCAL | IFA_ADDRESS)).map(|(_, data)| *data);
+    let given =
+        attrs.iter().find(|(kind, _)| matches!(*kind, IFA_LOCAL | IFA_ADDRESS)).map(|(_, data)| *data);
     let own = match addr.ifa_family {
         V4 => given == Some(&[127, 0, 0, 1]),
         V6 => given == Some(&std::net::Ipv6Addr::LOCALHOST.octets()),

@@ -1,7 +1,7 @@
 //! Names and connections: bind, listen, connect, accept, close.
 
 use super::{
-    BOTH, Listener, PeerIdentity, Peer, Phase, RECEIVE, UnixSocket,
+    BOTH, Listener, Peer, PeerIdentity, Phase, RECEIVE, UnixSocket,
     name::{Given, UnixName},
     packet::wake,
     path, rights,
@@ -208,9 +208,9 @@ impl UnixSocket {
             if unread || never_accepted {
                 peer.common.set_error(Errno::ECONNRESET);
             }
-            peer.common.queue.notify(
-                Ready::IN | Ready::OUT | Ready::RDNORM | Ready::WRNORM | Ready::HUP | Ready::RDHUP,
-            );
+            peer.common
+                .queue
+                .notify(Ready::IN | Ready::OUT | Ready::RDNORM | Ready::WRNORM | Ready::HUP | Ready::RDHUP);
         }
         for connection in pending {
             connection.close(true);

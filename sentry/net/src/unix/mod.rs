@@ -13,9 +13,9 @@ mod packet;
 mod path;
 mod queue;
 pub mod rights;
-mod stream;
 #[cfg(test)]
 mod rights_tests;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -120,12 +120,8 @@ impl UnixSocket {
         name: Arc<OnceLock<UnixName>>,
         accepted: bool,
     ) -> Arc<Self> {
-        let state = State {
-            phase: Phase::Unconnected,
-            datagram_peer: None,
-            peer_identity: None,
-            bound_to: None,
-        };
+        let state =
+            State { phase: Phase::Unconnected, datagram_peer: None, peer_identity: None, bound_to: None };
         Arc::new_cyclic(|me| Self {
             common: Common::new(ns, AF_UNIX, kind, 0, uid),
             me: me.clone(),
@@ -141,7 +137,11 @@ impl UnixSocket {
     }
 
     /// `socketpair(2)`.
-    pub fn pair(ns: &Arc<NetNamespace>, kind: SockType, caller: Caller<'_>) -> Result<(Arc<Self>, Arc<Self>), Errno> {
+    pub fn pair(
+        ns: &Arc<NetNamespace>,
+        kind: SockType,
+        caller: Caller<'_>,
+    ) -> Result<(Arc<Self>, Arc<Self>), Errno> {
         let identity = caller.identity();
         let uid = identity.cred.euid;
         let (a, b) = (Self::new(ns.clone(), kind, uid)?, Self::new(ns.clone(), kind, uid)?);
@@ -246,7 +246,11 @@ impl SocketOps for UnixSocket {
         self.do_accept().map(|s| s as Arc<dyn SocketOps>)
     }
     fn connect(&self, caller: Caller<'_>, addr: &[u8]) -> Result<(), Errno> {
-        if self.is_datagram() { self.connect_datagram(caller, addr) } else { self.connect_stream(caller, addr) }
+        if self.is_datagram() {
+            self.connect_datagram(caller, addr)
+        } else {
+            self.connect_stream(caller, addr)
+        }
     }
     fn send(&self, caller: Caller<'_>, msg: &mut SendMsg<'_, '_>) -> Result<usize, Errno> {
         if msg.flags.contains(MsgFlags::OOB) {
@@ -321,7 +325,13 @@ impl SocketOps for UnixSocket {
         Ok(name.get().map_or_else(name::unnamed, UnixName::to_address))
     }
 
-    fn get_option(&self, caller: Caller<'_>, level: i32, name: i32, room: usize) -> Result<OptionValue, Errno> {
+    fn get_option(
+        &self,
+        caller: Caller<'_>,
+        level: i32,
+        name: i32,
+        room: usize,
+    ) -> Result<OptionValue, Errno> {
         if level != SOL_SOCKET {
             return Err(Errno::EOPNOTSUPP);
         }

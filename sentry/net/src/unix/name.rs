@@ -2,7 +2,10 @@
 
 use super::UnixSocket;
 use crate::message::Address;
-use abi::{Errno, socket::{AF_UNIX, SUN_PATH_OFFSET, UNIX_PATH_MAX}};
+use abi::{
+    Errno,
+    socket::{AF_UNIX, SUN_PATH_OFFSET, UNIX_PATH_MAX},
+};
 use ksync::{Mutex, rank};
 use std::{
     collections::HashMap,
@@ -37,9 +40,7 @@ impl Given {
         Ok(match rest {
             [] => Given::Nothing,
             [0, name @ ..] => Given::Name(UnixName::Abstract(name.to_vec())),
-            path => {
-                Given::Name(UnixName::Path(path.split(|b| *b == 0).next().unwrap_or_default().to_vec()))
-            }
+            path => Given::Name(UnixName::Path(path.split(|b| *b == 0).next().unwrap_or_default().to_vec())),
         })
     }
 

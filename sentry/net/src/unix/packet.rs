@@ -104,7 +104,11 @@ impl UnixSocket {
         }
     }
 
-    pub(super) fn send_datagram(&self, caller: Caller<'_>, msg: &mut SendMsg<'_, '_>) -> Result<usize, Errno> {
+    pub(super) fn send_datagram(
+        &self,
+        caller: Caller<'_>,
+        msg: &mut SendMsg<'_, '_>,
+    ) -> Result<usize, Errno> {
         let name = msg.name.filter(|n| !n.is_empty()).map(Given::name).transpose()?;
         self.autobind_if_needed()?;
         let peer = match &name {
@@ -137,7 +141,11 @@ impl UnixSocket {
         self.send_packet(caller, msg, &peer)
     }
 
-    pub(super) fn send_seqpacket(&self, caller: Caller<'_>, msg: &mut SendMsg<'_, '_>) -> Result<usize, Errno> {
+    pub(super) fn send_seqpacket(
+        &self,
+        caller: Caller<'_>,
+        msg: &mut SendMsg<'_, '_>,
+    ) -> Result<usize, Errno> {
         if self.peer.get().is_none() {
             return Err(Errno::ENOTCONN);
         }

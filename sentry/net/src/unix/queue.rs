@@ -81,7 +81,10 @@ impl Queue {
     }
     /// Every message's files.
     pub fn rights(&self) -> impl Iterator<Item = &Rights> {
-        self.marks.iter().filter_map(|m| m.rights.as_ref()).chain(self.packets.iter().filter_map(|p| p.rights.as_ref()))
+        self.marks
+            .iter()
+            .filter_map(|m| m.rights.as_ref())
+            .chain(self.packets.iter().filter_map(|p| p.rights.as_ref()))
     }
     /// Takes every message's files.
     pub fn take_rights(&mut self) -> Vec<Rights> {

@@ -49,7 +49,11 @@ pub struct Rights {
 
 impl Rights {
     /// Counts `files` as in flight, sent by `cred`; `ETOOMANYREFS` beyond `limit` (`RLIMIT_NOFILE`).
-    pub fn new(files: Vec<Arc<File>>, cred: &Credentials, limit: u64) -> Result<Self, (Vec<Arc<File>>, Errno)> {
+    pub fn new(
+        files: Vec<Arc<File>>,
+        cred: &Credentials,
+        limit: u64,
+    ) -> Result<Self, (Vec<Arc<File>>, Errno)> {
         let uid = cred.ruid;
         let collect_now = {
             let mut table = TABLE.lock();

@@ -155,7 +155,8 @@ fn senders_are_told_apart() {
         let mut src = mem::IoSrc::bytes(&mut bytes);
         let mut control = SendControl::default();
         let flags = MsgFlags::empty();
-        a.send(Caller::As(id), &mut SendMsg { src: &mut src, name: None, control: &mut control, flags }).unwrap();
+        a.send(Caller::As(id), &mut SendMsg { src: &mut src, name: None, control: &mut control, flags })
+            .unwrap();
     };
     from(&one, b"ab");
     from(&one, b"cd");
