@@ -200,8 +200,10 @@ mod tests {
         // SAFETY: nobody uses the window yet.
         unsafe { window.map_at(PAGE_SIZE, 2 * PAGE_SIZE, fd.as_fd(), 0, Prot::READ_WRITE) }.unwrap();
         let other = Mapping::shared(fd.as_fd(), 0, 8192, Prot::READ_WRITE).unwrap();
+        // SAFETY: within the window.
+        let second = unsafe { window.as_ptr().add(PAGE_SIZE) };
         // SAFETY: mapped writable above.
-        unsafe { window.as_ptr().add(PAGE_SIZE).write_volatile(7) };
+        unsafe { second.write_volatile(7) };
         // SAFETY: the same page of the file, mapped readable.
         assert_eq!(unsafe { other.as_ptr().read_volatile() }, 7);
         assert_eq!(window.advise(3 * PAGE_SIZE, 2 * PAGE_SIZE, Advice::DontNeed), Err(HostErrno::EINVAL));

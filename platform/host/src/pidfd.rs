@@ -28,6 +28,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     #[test]
+    #[allow(clippy::zombie_processes, reason = "it is waited for by its pidfd")]
     fn children_by_pidfd() {
         let child = std::process::Command::new("/bin/sleep").arg("100").spawn().unwrap();
         let fd = crate::process::pidfd_open(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()))

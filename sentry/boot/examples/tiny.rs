@@ -1,6 +1,7 @@
 //! Runs one static program of the host in a sandbox that has nothing but it, in memory: for work on the kernel itself.
 //!
 //! `cargo run -p boot --example tiny -- PROGRAM [ARG...]`
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 use abi::{Errno, OpenFlags};
 use kernel::{

@@ -1,4 +1,5 @@
 //! Threads that write to pipes, and one that reads what epoll says is ready, sleeping in between.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 use abi::{
     Errno,

@@ -104,7 +104,7 @@ fn exchange(mm: &AddressSpace, addr: u64, old: u32, new: u32) -> Result<Result<u
 }
 
 fn check(addr: u64) -> Result<(), Errno> {
-    if addr % 4 == 0 { Ok(()) } else { Err(Errno::EINVAL) }
+    if addr.is_multiple_of(4) { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 impl Task {

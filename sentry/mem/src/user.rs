@@ -19,6 +19,7 @@ impl UserAddr {
         self.0 == 0
     }
     /// This address `bytes` on; `EFAULT` past the end of the numbers.
+    #[allow(clippy::should_implement_trait, reason = "the sum may fail")]
     pub fn add(self, bytes: u64) -> Result<UserAddr, Errno> {
         self.0.checked_add(bytes).map(UserAddr).ok_or(Errno::EFAULT)
     }

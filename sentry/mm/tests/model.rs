@@ -1,4 +1,6 @@
 //! Random operations on a family of processes, against a model that knows one byte a page.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use abi::{MapFlags, Prot, mman::*};

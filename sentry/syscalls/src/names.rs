@@ -79,7 +79,9 @@ fn unlinkat(task: &Arc<Task>, dir: DirFd, path: UserPath, flags: u32) -> SysResu
         return Err(Errno::EINVAL.into());
     }
     let (ctx, name) = at::read(task, dir, path)?;
-    Ok(if flags == REMOVEDIR { ops::rmdir(&ctx, &name)? } else { ops::unlink(&ctx, &name)? })
+    let remove = if flags == REMOVEDIR { ops::rmdir } else { ops::unlink };
+    remove(&ctx, &name)?;
+    Ok(())
 }
 
 fn symlink(task: &Arc<Task>, target: UserPath, path: UserPath) -> SysResult<()> {

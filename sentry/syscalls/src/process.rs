@@ -305,11 +305,13 @@ fn exit_group(task: &Arc<Task>, code: i32) -> SysResult<()> {
 /// Whom `pid` of `waitpid(2)` means; `ECHILD` for numbers that nobody has.
 fn wait_for(task: &Task, pid: i32) -> Result<WaitFor, Errno> {
     let root = |number: i32| task.root_number(number).map_err(|_| Errno::ECHILD);
+    if pid == i32::MIN {
+        return Err(Errno::ESRCH);
+    }
     Ok(match pid {
-        i32::MIN => return Err(Errno::ESRCH),
         -1 => WaitFor::Any,
         0 => WaitFor::Group(task.group_and_session().0),
-        ..-1 => WaitFor::Group(root(-pid)?),
+        ..=-2 => WaitFor::Group(root(-pid)?),
         _ => WaitFor::Process(root(pid)?),
     })
 }

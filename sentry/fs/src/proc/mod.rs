@@ -93,10 +93,9 @@ impl PseudoDir for RootDir {
     fn entries(&self) -> Result<Vec<Entry>, Errno> {
         let kernel = self.kernel.upgrade().ok_or(Errno::ENOENT)?;
         let mut all = self.common.entries()?;
-        let mut pos = all.last().map_or(2, |e| e.pos + 1);
-        for name in ["self", "thread-self"] {
+        let pos = all.last().map_or(2, |e| e.pos + 1);
+        for (pos, name) in (pos..).zip(["self", "thread-self"]) {
             all.push(Entry { pos, name: name.into(), kind: FileType::Symlink });
-            pos += 1;
         }
         let pids = self.ns.list();
         let tree = kernel.tree.lock();

@@ -115,7 +115,7 @@ const ENTRIES: &[(&str, Where, u32, Make)] = &[
     ("smaps", Both, 0o444, Guarded(maps::smaps)),
     ("smaps_rollup", ProcessOnly, 0o444, Guarded(maps::smaps_rollup)),
     ("pagemap", Both, 0o400, Open(memory::open_pagemap)),
-    ("attr", Both, 0o555, Make::Node(|p| attributes(p))),
+    ("attr", Both, 0o555, Make::Node(attributes)),
     ("wchan", Both, 0o444, Text(text::wchan)),
     ("stack", Both, 0o400, Guarded(text::nothing)),
     ("schedstat", Both, 0o444, Text(text::schedstat)),

@@ -55,11 +55,11 @@ fn put(text: &[u8], offset: u64, dst: &mut IoDst<'_>) -> Result<usize, Errno> {
 
 impl FileOps for OpenFile {
     fn read_at(&self, file: &File, offset: u64, dst: &mut IoDst<'_>) -> Result<usize, Errno> {
-        put(&*self.text(file, offset)?, offset, dst)
+        put(&self.text(file, offset)?, offset, dst)
     }
     fn read(&self, file: &File, dst: &mut IoDst<'_>) -> Result<usize, Errno> {
         let mut pos = file.pos.lock();
-        let n = put(&*self.text(file, *pos)?, *pos, dst)?;
+        let n = put(&self.text(file, *pos)?, *pos, dst)?;
         *pos += n as u64;
         Ok(n)
     }

@@ -148,7 +148,7 @@ impl IpcNamespace {
     /// `shmat(2)`: where it is attached.
     pub fn shmat(&self, task: &Task, id: i32, addr: u64, flags: u32) -> Result<u64, Errno> {
         let mut at = addr;
-        if at % SHMLBA != 0 {
+        if !at.is_multiple_of(SHMLBA) {
             if flags & SHM_RND == 0 {
                 return Err(Errno::EINVAL);
             }
@@ -222,7 +222,7 @@ impl IpcNamespace {
 impl Task {
     /// `shmdt(2)`: detaches what was attached at `addr`, all parts of it that are left. `EINVAL` if nothing was.
     pub fn shmdt(&self, addr: u64) -> Result<(), Errno> {
-        if addr % SHMLBA != 0 {
+        if !addr.is_multiple_of(SHMLBA) {
             return Err(Errno::EINVAL);
         }
         let mm = self.mm()?;

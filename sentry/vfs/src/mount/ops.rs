@@ -250,8 +250,8 @@ fn remount(
     {
         let table = mount.table.read();
         check_change(table.node(mount.id).ok_or(Errno::EINVAL)?, new)?;
-        let others = table.nodes().filter(|(_, n)| Arc::ptr_eq(&n.mount.sb, &mount.sb));
-        others.map(|(_, n)| n.mount.check_no_writers(new)).collect::<Result<(), Errno>>()?;
+        let mut others = table.nodes().filter(|(_, n)| Arc::ptr_eq(&n.mount.sb, &mount.sb));
+        others.try_for_each(|(_, n)| n.mount.check_no_writers(new))?;
     }
     mount.fs.remount(flags.contains(MountFlags::RDONLY), data)?;
     // As on Linux the mount's own flags follow; a file system that keeps no state of its own is read-only by them.
