@@ -1,5 +1,5 @@
 //! A gofer process with its filter installed answers every operation, and can do nothing else.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 mod common;

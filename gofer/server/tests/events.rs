@@ -1,5 +1,5 @@
 //! What changes behind the sentry's back is reported; what the sentry does itself is not.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 mod common;

@@ -73,7 +73,8 @@ pub fn chown(cred: &Credentials, path: &Path, uid: Option<Uid>, gid: Option<Gid>
     let attr = inode.attr()?;
     let capable = || cred.has_cap_over(attr.uid, attr.gid, Cap::CHOWN);
     let owner = cred.fsuid == attr.uid;
-    if uid.is_some_and(|uid| !(owner && uid == attr.uid) && !capable()) {
+    let keeps_owner = |uid: Uid| owner && uid == attr.uid;
+    if uid.is_some_and(|uid| !keeps_owner(uid) && !capable()) {
         return Err(Errno::EPERM);
     }
     if gid.is_some_and(|gid| !(owner && (gid == attr.gid || cred.in_group(gid))) && !capable()) {
