@@ -7,7 +7,7 @@ use crate::pipe::{Pipe, PipeEnd};
 use abi::{Errno, fcntl::OpenFlags};
 use ksync::WaitQueue;
 use std::{any::Any, sync::Arc};
-use vfs::{FileOps, InodeCommon};
+use vfs::{FileOps, Inode, InodeCommon};
 
 /// An open of a FIFO that may have to wait.
 pub struct FifoOpen {
@@ -37,6 +37,20 @@ impl FifoOpen {
             awaited = None;
         }
         Ok(Self { end, awaited })
+    }
+
+    /// Opens an end of `inode`, a FIFO or what `pipe(2)` made: the latter never waits (`/proc/PID/fd/N` opened again).
+    pub fn of(inode: &Arc<dyn Inode>, flags: OpenFlags) -> Result<Self, Errno> {
+        if inode.fs().name() != "pipefs" {
+            return Self::begin(inode.common(), flags);
+        }
+        let made = inode.common().fifo.get().cloned().ok_or(Errno::ENXIO)?;
+        let pipe = made.downcast::<Pipe>().map_err(|_| Errno::EIO)?;
+        let (reads, writes) = (flags.readable(), flags.writable());
+        if !reads && !writes {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Self { end: PipeEnd::open(&pipe, reads, writes), awaited: None })
     }
 
     /// Whether the open can be finished; if not, [`wait_queue`](Self::wait_queue) announces `OTHER`.

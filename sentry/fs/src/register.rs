@@ -28,7 +28,7 @@ pub fn register(kernel: &Arc<Kernel>) -> Result<(), Errno> {
     }
     let _ = vfs.fifo_open.set(Box::new(|request| {
         // Whoever can wait for the other end opens in two steps; the others get their end at once.
-        Ok(FifoOpen::begin(request.path.inode_ref().common(), request.flags)?.finish())
+        Ok(FifoOpen::of(request.path.inode_ref(), request.flags)?.finish())
     }));
     Ok(())
 }

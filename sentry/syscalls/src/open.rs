@@ -104,7 +104,7 @@ async fn open_with(task: &Arc<Task>, dir: DirFd, path: UserPath, mut how: OpenHo
 
 /// Opens a FIFO, once its other end is open.
 async fn open_fifo(task: &Arc<Task>, opening: Opening) -> SysResult<Arc<File>> {
-    let end = fs::fifo::FifoOpen::begin(opening.path().inode().common(), opening.flags())?;
+    let end = fs::fifo::FifoOpen::of(opening.path().inode_ref(), opening.flags())?;
     let ready = || if end.is_ready() { Ok(()) } else { Err(Errno::EAGAIN) };
     task.block_on(Wait::on(end.wait_queue(), Ready::all()), ready).await?;
     Ok(opening.finish(end.finish()))
@@ -182,6 +182,10 @@ fn pipe2(task: &Arc<Task>, fds: UserPtr<[i32; 2]>, flags: OpenFlags) -> SysResul
     let path = task.kernel.vfs.anon_path("pipe", FileType::Fifo, &cred);
     let status = flags & (OpenFlags::NONBLOCK | OpenFlags::DIRECT);
     let reader = File::new(path.clone(), OpenFlags::RDONLY | status, cred.clone(), reader);
+    if let Some(pipe) = fs::pipe::of(&reader) {
+        // Opened again through /proc/PID/fd, it is this pipe.
+        let _ = path.inode_ref().common().fifo.set(pipe.clone());
+    }
     let writer = File::new(path, OpenFlags::WRONLY | status, cred, writer);
     let cloexec = flags.contains(OpenFlags::CLOEXEC);
     let first = install(task, reader, cloexec)?;

@@ -169,11 +169,12 @@ impl Inode for PseudoInode {
     fn create(&self, name: &[u8], new: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
         let Node::Dir(dir) = &self.node else { return Err(Errno::ENOTDIR) };
         match new.kind {
-            NewKind::Directory => dir.mkdir(name, new)?,
-            // Linux's answer for names that these file systems do not have: there is no negative entry to create.
-            _ => return Err(Errno::ENOENT),
+            // As on Linux, where proc has no negative entries that something could be made of.
+            _ if self.fs.name() == "proc" => Err(Errno::ENOENT),
+            NewKind::Directory => dir.mkdir(name, new).and_then(|()| self.lookup(name)),
+            NewKind::Regular => Err(Errno::EACCES),
+            _ => Err(Errno::EPERM),
         }
-        self.lookup(name)
     }
     fn rmdir(&self, name: &[u8], _: &Arc<dyn Inode>) -> Result<(), Errno> {
         let Node::Dir(dir) = &self.node else { return Err(Errno::ENOTDIR) };
