@@ -15,6 +15,7 @@ mod nodes;
 mod process;
 pub mod report;
 mod run;
+mod seccomp;
 mod window;
 
 pub use config::{BootConfig, StartMode};

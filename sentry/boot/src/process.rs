@@ -8,7 +8,7 @@ use abi::{
 use fs::host::HostFiles;
 use kernel::{
     Kernel, Task, limits::Limits, loader::Program, namespaces::Namespaces, pid::PidNamespace,
-    task::spawn::SpawnRequest, tty::host::HostTerminal,
+    seccomp::Filter, task::spawn::SpawnRequest, tty::host::HostTerminal,
 };
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use std::{
@@ -28,6 +28,8 @@ pub struct Container {
     pub root: Path,
     /// Where descriptors of the host become open files.
     pub host_files: HostFiles,
+    /// The configuration's profile, for every process that is started in it.
+    pub seccomp: Option<Arc<Filter>>,
 }
 
 fn internal(what: &str, errno: Errno) -> StartError {
@@ -81,6 +83,9 @@ impl Container {
             Errno::EACCES => StartError::not_executable(&path),
             e => internal(&format!("cannot start {path:?}"), e),
         })?;
+        if let Some(filter) = &self.seccomp {
+            task.set_seccomp_profile(filter);
+        }
         if let Some(score) = config.oom_score_adj {
             let group = &task.group;
             group.oom_score_adj.store(score, Ordering::Relaxed);

@@ -176,6 +176,7 @@ fn container(
     let _ = kernel.root_namespaces.set(ns.clone());
     let host_files = HostFiles::new(&kernel.vfs, kernel.executor.reactor())
         .map_err(|e| internal("cannot prepare for files of the host", e))?;
+    let seccomp = config.seccomp.as_ref().map(crate::seccomp::filter);
     Ok(Container {
         pid_ns: kernel.root_pid_ns.clone(),
         kernel: kernel.clone(),
@@ -183,6 +184,7 @@ fn container(
         user_ns,
         root,
         host_files,
+        seccomp,
     })
 }
 

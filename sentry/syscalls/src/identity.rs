@@ -3,6 +3,7 @@
 mod ids;
 mod jobs;
 mod prctl;
+mod seccomp;
 
 use crate::{row::Row, rows};
 use abi::{
@@ -36,7 +37,8 @@ pub const ROWS: &[Row] = rows! {
     now SETGROUPS = ids::setgroups as (i32, UserPtr<u32>);
     now CAPGET = capget as (UserPtr<CapUserHeader>, UserPtr<CapUserData>);
     now CAPSET = capset as (UserPtr<CapUserHeader>, UserPtr<CapUserData>);
-    now PRCTL = prctl::prctl as (i32, u64, u64, u64, u64) partial "no seccomp filters, speculation control, syscall user dispatch, core scheduling: EINVAL";
+    now PRCTL = prctl::prctl as (i32, u64, u64, u64, u64) partial "no speculation control, syscall user dispatch, core scheduling: EINVAL";
+    now SECCOMP = seccomp::seccomp as (u32, u32, u64) partial "no user notification (EINVAL), no tracers (ENOSYS)";
     now ARCH_PRCTL = prctl::arch_prctl as (u32, u64) partial "no CPUID faulting (ENODEV), no shadow stacks";
     now SETPGID = jobs::setpgid as (i32, i32);
     now GETPGID = jobs::getpgid as (i32);

@@ -122,7 +122,8 @@ pub(super) fn status(process: &Process) -> Result<Vec<u8>, Errno> {
         let _ = writeln!(t, "{name}:\t{:016x}", set.bits());
     }
     let _ = writeln!(t, "NoNewPrivs:\t{}", u8::from(cred.no_new_privs));
-    let _ = writeln!(t, "Seccomp:\t0\nSeccomp_filters:\t0");
+    let seccomp = task.as_ref().map(|task| task.seccomp()).unwrap_or_default();
+    let _ = writeln!(t, "Seccomp:\t{}\nSeccomp_filters:\t{}", seccomp.mode(), seccomp.count());
     t.push_str(
         "Speculation_Store_Bypass:\tthread vulnerable\nSpeculationIndirectBranch:\tconditional enabled\n",
     );

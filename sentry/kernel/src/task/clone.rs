@@ -145,6 +145,7 @@ impl Task {
         *child.initial_fp.lock() = fp;
         let attributes = self.attributes.lock().fork();
         *child.attributes.lock() = attributes;
+        child.set_seccomp(self.seccomp());
         if flags.contains(CloneFlags::VFORK) {
             *child.vfork_done.lock() = Some(Arc::default());
         }

@@ -16,7 +16,12 @@ use std::sync::{Arc, atomic::Ordering};
 impl Task {
     /// `exit(2)`: this thread alone ends; the last one's code is the process'.
     pub fn exit(self: &Arc<Self>, code: i32) {
-        *self.exit_code.lock() = Some(ExitStatus::Code(code as u8)); // the low byte is all that wait gives
+        self.exit_by(ExitStatus::Code(code as u8)); // the low byte is all that wait gives
+    }
+
+    /// This thread alone ends, with any status.
+    pub(crate) fn exit_by(self: &Arc<Self>, status: ExitStatus) {
+        *self.exit_code.lock() = Some(status);
         self.mark_killed();
         self.set_work();
     }

@@ -21,7 +21,10 @@ pub use attributes::Attributes;
 pub use block::{Deadline, Wait};
 pub use current::current;
 
-use crate::{Kernel, ThreadGroup, namespaces::Namespaces, pid::Pid, signal::TaskSignals, tree::ExitStatus};
+use crate::{
+    Kernel, ThreadGroup, namespaces::Namespaces, pid::Pid, seccomp::Seccomp, signal::TaskSignals,
+    tree::ExitStatus,
+};
 use abi::Errno;
 use clone::VforkDone;
 use ksync::{Mutex, rank};
@@ -88,6 +91,10 @@ pub struct Task {
     pub signals: Mutex<TaskSignals>,
     /// Scheduling and the like.
     pub attributes: Mutex<Attributes>,
+    /// Filters of system calls.
+    pub(crate) seccomp: Mutex<Seccomp>,
+    /// There are some.
+    pub(crate) has_seccomp: AtomicBool,
     /// Registers, while the kernel has control.
     pub regs: Mutex<Regs>,
     /// Its context on the platform; none before its first run and after its end.
@@ -141,6 +148,8 @@ impl Task {
             state: Mutex::new(rank::TASK, state),
             signals: Mutex::new(rank::TASK_SIGNALS, signals),
             attributes: Mutex::new(rank::LEAF, Attributes::default()),
+            seccomp: Mutex::new(rank::LEAF, Seccomp::default()),
+            has_seccomp: AtomicBool::new(false),
             regs: Mutex::new(rank::LEAF, regs),
             context: Mutex::new(rank::CONTEXT, None),
             interrupt: Mutex::new(rank::LEAF, None),

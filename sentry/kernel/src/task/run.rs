@@ -48,6 +48,9 @@ impl Task {
             let regs = self.regs.lock();
             (regs.orig_rax, regs.syscall_args())
         };
+        if let Some(result) = self.filter_syscall(nr, args) {
+            return result;
+        }
         match self.kernel.syscalls.start(self, nr, args) {
             SyscallStart::Done(result) => result,
             SyscallStart::Later(future) => future.await,

@@ -45,9 +45,12 @@ pub(super) fn prctl(task: &Arc<Task>, option: i32, a: u64, b: u64, c: u64, d: u6
         }
         PR_GET_KEEPCAPS | PR_SET_KEEPCAPS | PR_GET_SECUREBITS | PR_SET_SECUREBITS | PR_CAPBSET_READ
         | PR_CAPBSET_DROP | PR_CAP_AMBIENT => capabilities(task, option, a, b, c, d)?,
-        // No filter can be installed: none is.
-        PR_GET_SECCOMP => 0,
-        PR_SET_SECCOMP => return Err(Errno::EINVAL.into()),
+        PR_GET_SECCOMP => u64::from(task.seccomp().mode()),
+        PR_SET_SECCOMP => match u32::try_from(a) {
+            Ok(SECCOMP_MODE_STRICT) => super::seccomp::set_strict(task)?,
+            Ok(SECCOMP_MODE_FILTER) => super::seccomp::set_filter(task, 0, b)?,
+            _ => return Err(Errno::EINVAL.into()),
+        },
         PR_SET_NO_NEW_PRIVS => {
             unused(&[b, c, d])?;
             if a != 1 {
