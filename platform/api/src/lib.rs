@@ -64,6 +64,11 @@ pub trait AddressSpace: Send + Sync {
     fn host_process(&self) -> Option<i32> {
         None
     }
+    /// CPU time that application code has used in it so far, by all its contexts, in nanoseconds; `None` where the
+    /// platform cannot tell. May cost a host call.
+    fn cpu_time_ns(&self) -> Option<u64> {
+        None
+    }
     /// For downcasts by the platform that made it.
     fn as_any(&self) -> &dyn std::any::Any;
 }

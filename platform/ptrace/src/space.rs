@@ -14,13 +14,16 @@ pub struct Space {
     keeper: Arc<Keeper>,
     process: Arc<Process>,
     areas: Mutex<Areas>,
+    /// What the process had used before: processes are used again.
+    used_before_ns: u64,
 }
 
 impl Space {
     /// An empty one.
     pub fn new(keeper: &Arc<Keeper>) -> Result<Self, Errno> {
         let process = keeper.process(ops::current().as_ref()).map_err(|_| Errno::ENOMEM)?;
-        Ok(Self { keeper: keeper.clone(), process, areas: Mutex::default() })
+        let used_before_ns = host::time::process_cpu_ns(process.pid).unwrap_or(0);
+        Ok(Self { keeper: keeper.clone(), process, areas: Mutex::default(), used_before_ns })
     }
 
     /// The stub process.
@@ -148,6 +151,11 @@ impl AddressSpace for Space {
             }
             _ => Err(self.broken(Broken)),
         }
+    }
+
+    fn cpu_time_ns(&self) -> Option<u64> {
+        let used = host::time::process_cpu_ns(self.process.pid).ok()?;
+        Some(used.saturating_sub(self.used_before_ns))
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -47,6 +47,10 @@ pub struct AddressSpace {
     pub(crate) core: Arc<Core>,
     /// `PR_SET_DUMPABLE`.
     dumpable: AtomicU32,
+    /// CPU time that was charged to threads so far; see [`Self::charge_cpu_time`].
+    charged_ns: AtomicU64,
+    /// CPU time that the platform last said was used.
+    used_ns: AtomicU64,
 }
 
 impl Core {
@@ -135,12 +139,32 @@ impl AddressSpace {
             vdso,
             state: RwLock::new(rank::MM, state),
         });
-        Arc::new(Self { core, dumpable: AtomicU32::new(1) })
+        let zero = || AtomicU64::new(0);
+        Arc::new(Self { core, dumpable: AtomicU32::new(1), charged_ns: zero(), used_ns: zero() })
     }
 
     /// The platform's side.
     pub fn platform_space(&self) -> Arc<dyn platform::AddressSpace> {
         self.core.platform.clone()
+    }
+
+    /// Charges a thread's run of application code that took `wall_ns`: says how much of it was CPU time for which no thread was
+    /// charged before.
+    ///
+    /// The platform knows what all threads together have used, and is asked only when they were charged for a little more than it
+    /// said last time.
+    pub fn charge_cpu_time(&self, wall_ns: u64) -> u64 {
+        const TOLERANCE_NS: u64 = 500_000;
+        let charged = self.charged_ns.load(Ordering::Relaxed);
+        let mut due = wall_ns;
+        if charged.saturating_add(wall_ns) > self.used_ns.load(Ordering::Relaxed).saturating_add(TOLERANCE_NS)
+            && let Some(used) = self.core.platform.cpu_time_ns()
+        {
+            self.used_ns.store(used, Ordering::Relaxed);
+            due = wall_ns.min(used.saturating_sub(charged));
+        }
+        self.charged_ns.fetch_add(due, Ordering::Relaxed);
+        due
     }
 
     /// The memory file.

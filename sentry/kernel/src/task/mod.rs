@@ -113,6 +113,8 @@ pub struct Task {
     pub dead: AtomicBool,
     /// `CLOCK_MONOTONIC` since when application code runs; 0 while it does not.
     pub(crate) running_since_ns: AtomicU64,
+    /// How much of the present run it was charged for already, in nanoseconds.
+    pub(crate) run_charged_ns: AtomicU64,
     /// CPU time of application code, in nanoseconds.
     pub user_ns: AtomicU64,
     /// How long it slept in the system call that it is in, in nanoseconds.
@@ -159,6 +161,7 @@ impl Task {
             sleeper: Mutex::new(rank::LEAF, None),
             dead: AtomicBool::new(false),
             running_since_ns: AtomicU64::new(0),
+            run_charged_ns: AtomicU64::new(0),
             user_ns: AtomicU64::new(0),
             slept_ns: AtomicU64::new(0),
             system_ns: AtomicU64::new(0),

@@ -76,7 +76,10 @@ async fn run(task: Arc<Task>) {
             let trap = task.switch().await;
             let trapped = task.kernel.monotonic_ns();
             task.running_since_ns.store(0, Ordering::Relaxed);
-            task.user_ns.fetch_add(trapped.saturating_sub(started), Ordering::Relaxed);
+            let ran = trapped.saturating_sub(started);
+            let rest = ran.saturating_sub(task.run_charged_ns.swap(0, Ordering::Relaxed));
+            let used = task.mm().map_or(rest, |mm| mm.charge_cpu_time(rest));
+            task.user_ns.fetch_add(used, Ordering::Relaxed);
             task.kernel.executor.add_load(task.home, -1);
             match trap {
                 Trap::Syscall => interrupted = finish_syscall(&task, task.clone().answer_syscall().await),

@@ -117,7 +117,16 @@ impl Task {
     /// CPU time so far, in nanoseconds: application code, and the kernel on its behalf.
     pub fn times_ns(&self) -> (u64, u64) {
         let since = self.running_since_ns.load(Ordering::Relaxed);
-        let running = if since == 0 { 0 } else { self.kernel.monotonic_ns().saturating_sub(since) };
-        (self.user_ns.load(Ordering::Relaxed) + running, self.system_ns.load(Ordering::Relaxed))
+        // Whoever holds the lock may ask: then what is running is looked at next time.
+        if since != 0
+            && let Some(state) = self.state.try_lock()
+            && let Some(mm) = &state.mm
+        {
+            let ran = self.kernel.monotonic_ns().saturating_sub(since);
+            let used = mm.charge_cpu_time(ran.saturating_sub(self.run_charged_ns.load(Ordering::Relaxed)));
+            self.run_charged_ns.fetch_add(used, Ordering::Relaxed);
+            self.user_ns.fetch_add(used, Ordering::Relaxed);
+        }
+        (self.user_ns.load(Ordering::Relaxed), self.system_ns.load(Ordering::Relaxed))
     }
 }
