@@ -21,6 +21,8 @@ mod stat;
 pub(crate) mod status;
 mod sysctl;
 pub(crate) mod system;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub(crate) use settings::parse as parse_number;

@@ -1,14 +1,14 @@
 //! The files of `/proc` about the system as a whole.
 
 use super::sysctl::RELEASE;
-use crate::pseudo::{StaticDir, file, text, writable};
+use crate::pseudo::{Child, StaticDir, file, text, writable};
 use abi::{Errno, stat::dev};
-use kernel::{Kernel, time::clock::realtime_ns};
+use kernel::{Kernel, ipc::IpcNamespace, time::clock::realtime_ns};
 use std::{
     fmt::Write,
     sync::{Arc, OnceLock, Weak, atomic::Ordering},
 };
-use vfs::{devices::DeviceKind, locks};
+use vfs::{Credentials, devices::DeviceKind, locks};
 
 static CPUINFO: OnceLock<Vec<u8>> = OnceLock::new();
 
@@ -69,9 +69,9 @@ pub(super) fn files(kernel: &Arc<Kernel>) -> StaticDir {
     dir.add("version", text(format!("Linux version {RELEASE} (runsc-rs) {}\n", super::sysctl::VERSION)));
     dir.add("sysrq-trigger", writable(0o200, || Ok(""), |_| Err(Errno::EPERM)));
     let ipc = StaticDir::new()
-        .with("shm", file(|| Ok(ipc_table("shm"))))
-        .with("sem", file(|| Ok(ipc_table("sem"))))
-        .with("msg", file(|| Ok(ipc_table("msg"))));
+        .with("shm", ipc_table(|ipc, reader| ipc.shm_text(reader)))
+        .with("sem", ipc_table(|ipc, reader| ipc.sem_text(reader)))
+        .with("msg", ipc_table(|ipc, reader| ipc.msg_text(reader)));
     dir.add("sysvipc", ipc.child());
     dir.add("driver", StaticDir::new().with("rtc", text("")).child());
     dir.add("fs", StaticDir::new().child());
@@ -88,7 +88,7 @@ pty_slave            /dev/pts      136 0-1048575 pty:slave\n\
 pty_master           /dev/ptm      128 0-1048575 pty:master\n";
 
 /// A file whose text `show` makes.
-pub(crate) fn of_kernel(kernel: &Arc<Kernel>, show: Show) -> crate::pseudo::Child {
+pub(crate) fn of_kernel(kernel: &Arc<Kernel>, show: Show) -> Child {
     let kernel: Weak<Kernel> = Arc::downgrade(kernel);
     file(move || kernel.upgrade().map(|k| show(&k)).ok_or(Errno::EIO))
 }
@@ -378,12 +378,10 @@ fn lock_list(_: &Kernel) -> String {
     t
 }
 
-/// The heads of the tables; what they list comes from the IPC namespace.
-fn ipc_table(kind: &str) -> String {
-    match kind {
-        "shm" => "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n",
-        "sem" => "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n",
-        _ => "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n",
-    }
-    .to_owned()
+/// A table of the caller's IPC namespace.
+fn ipc_table(show: fn(&IpcNamespace, &Credentials) -> String) -> Child {
+    file(move || {
+        let task = kernel::current().ok_or(Errno::EIO)?;
+        Ok(show(&*task.ipc()?, &task.cred()))
+    })
 }
