@@ -123,8 +123,7 @@ pub(super) fn status(process: &Process) -> Result<Vec<u8>, Errno> {
     }
     let _ = writeln!(t, "NoNewPrivs:\t{}", u8::from(cred.no_new_privs));
     let seccomp = task.as_ref().map(|task| task.seccomp()).unwrap_or_default();
-    let (mode, filters) = task.as_ref().map(|t| t.seccomp()).map_or((0, 0), |s| (s.mode(), s.count()));
-    let _ = writeln!(t, "Seccomp:\t{mode}\nSeccomp_filters:\t{filters}");
+    let _ = writeln!(t, "Seccomp:\t{}\nSeccomp_filters:\t{}", seccomp.mode(), seccomp.count());
     t.push_str(
         "Speculation_Store_Bypass:\tthread vulnerable\nSpeculationIndirectBranch:\tconditional enabled\n",
     );
