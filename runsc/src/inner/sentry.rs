@@ -41,7 +41,8 @@ pub fn main(config: OwnedFd) -> ExitCode {
     }
 }
 
-/// Makes a panic before the report the report, so that a mistake of ours does not end as "exited with status 101".
+/// Makes a panic before the report the report, so that a mistake of ours does not end as "exited with status 101"; and the
+/// end of the sandbox.
 fn report_panics(ready: boot::config::FdNumber) {
     let Ok(pipe) = host::inherit::duplicate(ready).map(std::fs::File::from) else { return };
     let default = std::panic::take_hook();
@@ -55,6 +56,8 @@ fn report_panics(ready: boot::config::FdNumber) {
             let _ = (&pipe).write_all(&bytes);
         }
         default(panic);
+        // A sentry without one of its threads would leave its containers standing still for ever.
+        std::process::abort();
     }));
 }
 

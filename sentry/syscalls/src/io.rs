@@ -42,6 +42,13 @@ pub const ROWS: &[Row] = rows! {
 /// The most bytes that one call moves (Linux: `MAX_RW_COUNT`).
 pub const MAX_RW: usize = 0x7fff_f000;
 
+/// `EFAULT` for a buffer that reaches beyond an application's addresses, however little of it is used.
+fn reachable(addr: UserAddr, len: usize) -> Result<(), Errno> {
+    const TASK_SIZE_MAX: u64 = 0x7fff_ffff_f000;
+    let end = u64::try_from(len).ok().and_then(|len| addr.0.checked_add(len));
+    if end.is_some_and(|end| end <= TASK_SIZE_MAX) { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
 /// Buffers of a vectored call. `EINVAL` for too many, or too many bytes.
 pub fn vectors(task: &Task, iov: UserPtr<Iovec>, count: usize) -> Result<Vec<(UserAddr, usize)>, Errno> {
     if count > IOV_MAX {
@@ -52,6 +59,7 @@ pub fn vectors(task: &Task, iov: UserPtr<Iovec>, count: usize) -> Result<Vec<(Us
     for v in iov.read_array(&*task.mm()?, count)? {
         let len =
             usize::try_from(v.iov_len).ok().filter(|l| isize::try_from(*l).is_ok()).ok_or(Errno::EINVAL)?;
+        reachable(UserAddr(v.iov_base), len)?;
         let len = len.min(left);
         left -= len;
         vectors.push((UserAddr(v.iov_base), len));
@@ -263,20 +271,28 @@ pub fn file_size_limit(task: &Task) -> u64 {
 }
 
 async fn read(task: &Arc<Task>, fd: Fd, addr: UserAddr, len: usize) -> SysResult<usize> {
+    task.file(fd)?.check_readable()?;
+    reachable(addr, len)?;
     read_into(task, fd, &[(addr, len.min(MAX_RW))], How::default()).await
 }
 
 async fn write(task: &Arc<Task>, fd: Fd, addr: UserAddr, len: usize) -> SysResult<usize> {
+    task.file(fd)?.check_writable()?;
+    reachable(addr, len)?;
     write_from(task, fd, &[(addr, len.min(MAX_RW))], How::default()).await
 }
 
 async fn pread64(task: &Arc<Task>, fd: Fd, addr: UserAddr, len: usize, at: i64) -> SysResult<usize> {
     let how = How { at: position(at)?, ..How::default() };
+    task.file(fd)?.check_readable()?;
+    reachable(addr, len)?;
     read_into(task, fd, &[(addr, len.min(MAX_RW))], how).await
 }
 
 async fn pwrite64(task: &Arc<Task>, fd: Fd, addr: UserAddr, len: usize, at: i64) -> SysResult<usize> {
     let how = How { at: position(at)?, ..How::default() };
+    task.file(fd)?.check_writable()?;
+    reachable(addr, len)?;
     write_from(task, fd, &[(addr, len.min(MAX_RW))], how).await
 }
 

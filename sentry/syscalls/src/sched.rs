@@ -27,8 +27,8 @@ pub const ROWS: &[Row] = rows! {
     now SCHED_GET_PRIORITY_MAX = sched_get_priority_max as (i32);
     now SCHED_GET_PRIORITY_MIN = sched_get_priority_min as (i32);
     now SCHED_RR_GET_INTERVAL = sched_rr_get_interval as (i32, UserPtr<Timespec>);
-    now SCHED_SETAFFINITY = sched_setaffinity as (i32, usize, UserAddr) partial "masks are remembered and have no effect";
-    now SCHED_GETAFFINITY = sched_getaffinity as (i32, usize, UserAddr);
+    now SCHED_SETAFFINITY = sched_setaffinity as (i32, u32, UserAddr) partial "masks are remembered and have no effect";
+    now SCHED_GETAFFINITY = sched_getaffinity as (i32, u32, UserAddr);
     now GETPRIORITY = getpriority as (i32, i32);
     now SETPRIORITY = setpriority as (i32, i32, i32) partial "nice values are remembered and have no effect";
     now IOPRIO_GET = ioprio_get as (i32, i32);
@@ -234,12 +234,12 @@ fn sched_rr_get_interval(task: &Arc<Task>, pid: i32, to: UserPtr<Timespec>) -> S
     Ok(to.write(&*task.mm()?, &Timespec::from_ns(slice))?)
 }
 
-fn sched_setaffinity(task: &Arc<Task>, pid: i32, size: usize, from: UserAddr) -> SysResult<()> {
+fn sched_setaffinity(task: &Arc<Task>, pid: i32, size: u32, from: UserAddr) -> SysResult<()> {
     let cpus = task.kernel.cpus.max(1);
     // Longer masks are cut, shorter ones filled up with zeros.
     let words = cpus.div_ceil(64);
     let mut bytes = vec![0; words * 8];
-    let given = size.min(bytes.len());
+    let given = usize::try_from(size).map_or(bytes.len(), |size| size.min(bytes.len()));
     task.mm()?.copy_in(from, bytes.get_mut(..given).unwrap_or_default())?;
     let target = task.find_thread_or_self(pid)?;
     let (mine, theirs) = (task.cred(), target.cred());
@@ -257,11 +257,14 @@ fn sched_setaffinity(task: &Arc<Task>, pid: i32, size: usize, from: UserAddr) ->
     Ok(())
 }
 
-fn sched_getaffinity(task: &Arc<Task>, pid: i32, size: usize, to: UserAddr) -> SysResult<usize> {
+fn sched_getaffinity(task: &Arc<Task>, pid: i32, size: u32, to: UserAddr) -> SysResult<usize> {
     let cpus = task.kernel.cpus.max(1);
-    if size * 8 < cpus || !size.is_multiple_of(8) {
+    // As on Linux, the number of bits may wrap.
+    let bits = usize::try_from(size.wrapping_mul(8)).unwrap_or(usize::MAX);
+    if bits < cpus || !size.is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
     let mask = task.find_thread_or_self(pid)?.attributes.lock().cpus(cpus);
     let bytes: Vec<u8> = mask.iter().flat_map(|word| word.to_le_bytes()).collect();
     let len = bytes.len().min(size);

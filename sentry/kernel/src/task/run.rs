@@ -46,7 +46,8 @@ impl Task {
     async fn answer_syscall(self: &Arc<Self>) -> SysResult {
         let (nr, args) = {
             let regs = self.regs.lock();
-            (regs.orig_rax, regs.syscall_args())
+            // The number is what eax says, with its sign.
+            (i64::from(regs.orig_rax as i32) as u64, regs.syscall_args())
         };
         if let Some(result) = self.filter_syscall(nr, args) {
             return result;
