@@ -7,12 +7,16 @@ use crate::{
     foreground::{self, Signals, Target},
     hooks,
     sandbox::{self, Request, Sandbox},
-    state::{self, Container, Phase},
+    state::{self, Container, Phase, ProcessRef},
 };
 use anyhow::Context;
 use boot::config::StartMode;
 use clap::Args;
-use std::os::fd::{AsFd, OwnedFd};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
 
 /// Options of `run`.
 #[derive(Args, Debug)]
@@ -92,6 +96,9 @@ pub fn run(global: &Global, request: Request<'_>, detach: bool, keep: bool) -> a
     foreground::wait(&state, target, &signals, end.as_fd(), master.as_ref(), person.as_ref())?;
     let status = sandbox::wait_for(process.id())?;
     drop(person);
+    if let (137, Some(gofer)) = (sandbox::exit_code(status), &state.gofer) {
+        report_gofer(gofer);
+    }
     if !keep {
         match Container::open(&root, &state.id) {
             Ok((container, state)) => sandbox::destroy(container, &state)?,
@@ -100,6 +107,18 @@ pub fn run(global: &Global, request: Request<'_>, detach: bool, keep: bool) -> a
         }
     }
     Ok(sandbox::exit_code(status))
+}
+
+/// Says so if the gofer was why the sandbox has ended: one whose sandbox ends first exits with status 0.
+fn report_gofer(gofer: &ProcessRef) {
+    if sandbox::wait_gone(gofer, Duration::from_secs(1)).is_err() {
+        return;
+    }
+    let how = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+    let end = waitid(Id::Pid(gofer.id()), how);
+    if end.is_ok_and(|end| !matches!(end, WaitStatus::Exited(_, 0) | WaitStatus::StillAlive)) {
+        log::error!("the gofer (process {}) has died, so the sandbox could not go on", gofer.pid);
+    }
 }
 
 /// Starts a container that waits, and runs what is to run then.
