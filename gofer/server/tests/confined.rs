@@ -13,6 +13,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
+    // As test runners ask: what tests there are, none of them ignored; then each by its name.
+    if std::env::args().any(|a| a == "--list") {
+        if !std::env::args().any(|a| a == "--ignored") {
+            println!("a_confined_gofer_answers_every_operation: test");
+        }
+        return ExitCode::SUCCESS;
+    }
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() == Some("--gofer") {
         let config: GoferConfig = serde_json::from_str(&args.next().unwrap()).unwrap();
