@@ -162,10 +162,11 @@ const SCRIPTS: &[(&str, &str, Option<&str>)] = &[
 ];
 
 fn outside(script: &str) -> Outcome {
-    // A private mount namespace with its own /tmp, as an overlay would give it; /etc is not to be touched.
+    // A private mount namespace with its own /tmp, as an overlay would give it; /etc is not to be touched. Descriptors
+    // that the test runner leaves open do not reach a container either.
     let setup = "mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /mnt && mkdir /mnt/u /mnt/w \
         && mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/u,workdir=/mnt/w /etc \
-        && ip link set lo up; cd /; mount -t proc proc /proc; exec bash -c \"$0\"";
+        && ip link set lo up; for f in /proc/self/fd/*; do [ ${f##*/} -gt 2 ] && eval \"exec ${f##*/}>&-\"; done; cd /; mount -t proc proc /proc; exec bash -c \"$0\"";
     let mut c = Command::new("unshare");
     c.args(["--mount", "--pid", "--fork", "--net", "bash", "-c", setup, script]);
     run(c.env("FROM_OUTSIDE", "here").env("LC_ALL", "C").env_remove("TMPDIR"))
