@@ -204,11 +204,11 @@ pub const INIT_C_CC: [u8; NCCS] =
     [0x03, 0x1c, 0x7f, 0x15, 0x04, 0, 1, 0, 0x11, 0x13, 0x1a, 0, 0x12, 0x0f, 0x17, 0x16, 0, 0, 0];
 
 impl Termios {
-    /// What a new terminal has (Linux: `tty_std_termios`).
+    /// What a new terminal has (Linux: `tty_std_termios`, but for `HUPCL`, as pseudoterminals have it).
     pub const STANDARD: Termios = Termios {
         c_iflag: InputFlags::ICRNL.union(InputFlags::IXON).bits(),
         c_oflag: OutputFlags::OPOST.union(OutputFlags::ONLCR).bits(),
-        c_cflag: B38400 | CS8 | ControlFlags::CREAD.union(ControlFlags::HUPCL).bits(),
+        c_cflag: B38400 | CS8 | ControlFlags::CREAD.bits(),
         c_lflag: LocalFlags::ISIG
             .union(LocalFlags::ICANON)
             .union(LocalFlags::ECHO)

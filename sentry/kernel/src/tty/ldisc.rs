@@ -54,8 +54,8 @@ impl State {
             };
             if let Some(signal) = signal {
                 if !self.local(LocalFlags::NOFLSH) {
+                    // Output stays: what was written to a pseudoterminal is with its master at once.
                     self.flush_input();
-                    self.output.clear();
                 }
                 self.stopped = false;
                 self.echo(byte);
