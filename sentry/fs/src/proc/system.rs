@@ -258,7 +258,8 @@ fn stat(kernel: &Kernel) -> String {
 }
 
 fn uptime(kernel: &Kernel) -> String {
-    let up = up_ns(kernel);
+    // A sandbox is younger than any machine: programs divide by this.
+    let up = up_ns(kernel).max(10_000_000);
     let (user, system) = cpu_times(kernel);
     let idle = (up * kernel.cpus.max(1) as u64).saturating_sub(user + system);
     let shown = |ns: u64| format!("{}.{:02}", ns / 1_000_000_000, ns / 10_000_000 % 100);
