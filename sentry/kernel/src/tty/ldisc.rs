@@ -314,6 +314,6 @@ mod tests {
         assert_eq!(typed(b"ab\x15c\n").0, b"c\n");
         assert_eq!(typed(b"not ended"), (b"".to_vec(), "not ended".into()));
         assert_eq!(typed(b"a\x16\x03b\n"), (b"a\x03b\n".to_vec(), "a^\x08^Cb\r\n".into()));
-        assert_eq!(typed(b"gone\x03kept\n"), (b"kept\n".to_vec(), "^Ckept\r\n".into()));
+        assert_eq!(typed(b"gone\x03kept\n"), (b"kept\n".to_vec(), "gone^Ckept\r\n".into()));
     }
 }
