@@ -10,6 +10,7 @@ use std::{ffi::OsString, path::PathBuf};
 /// `runsc-rs`.
 #[derive(Parser, Debug)]
 #[command(
+    args_override_self = true,
     name = "runsc-rs",
     about = "Runs untrusted Linux programs on an application kernel of its own (OCI runtime)",
     disable_version_flag = true,

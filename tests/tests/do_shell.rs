@@ -205,6 +205,7 @@ fn main() {
             ("standard_input", standard_input),
             ("host_is_untouched", host_is_untouched),
             ("ordinary_user", ordinary_user),
+            ("network_of_the_host", network_of_the_host),
         ];
         for (name, test) in own {
             trials.push(Trial::test(format!("do_shell::{name}"), move || {
@@ -271,4 +272,17 @@ fn ordinary_user() {
         .current_dir("/"))
     .exits(9)
     .prints("ran");
+}
+
+/// With `--network=host` a server of the host is reached; without, the sandbox's loopback is another one.
+fn network_of_the_host() {
+    use std::io::Write;
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let greet = std::thread::spawn(move || server.accept().unwrap().0.write_all(b"from the host\n").unwrap());
+    let r = Runtime::new();
+    let script = format!("cat < /dev/tcp/127.0.0.1/{port}");
+    assert_ne!(r.run(&["do", "/bin/bash", "-c", &script]).code, 0, "a sandbox of its own reaches the host");
+    r.run(&["--network=host", "do", "/bin/bash", "-c", &script]).ok().prints("from the host");
+    greet.join().unwrap();
 }

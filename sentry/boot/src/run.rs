@@ -2,7 +2,7 @@
 
 use crate::{
     BootError, ReadyReport, StartError, StartErrorKind,
-    config::{BootConfig, ProcessConfig},
+    config::{BootConfig, Network, ProcessConfig},
     control::Sandbox,
     filter, logging, machine,
     mounts::Builder,
@@ -14,7 +14,7 @@ use fs::{gofer::Connection, host::HostFiles};
 use gofer_client::{Client, EventStream};
 use kernel::{
     Kernel,
-    namespaces::{Namespaces, OpaqueNamespace, UtsNames, UtsNamespace},
+    namespaces::{Namespaces, UtsNames, UtsNamespace},
     tree::ExitStatus,
 };
 use std::{
@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 use vfs::{
-    Credentials, UserNamespace,
+    Credentials,
     cred::{IdExtent, next_namespace_id},
 };
 
@@ -155,10 +155,11 @@ fn container(
     }
     let cred = Credentials::root(user_ns.clone());
     let builder = Builder { vfs: &kernel.vfs, gofer, cred, memory: &kernel.memory };
-    let new_net =
-        |user_ns: Arc<UserNamespace>| OpaqueNamespace::new(user_ns.clone(), net::NetNamespace::new(user_ns));
-    let _ = kernel.new_net_namespace.set(Box::new(new_net));
-    let net = OpaqueNamespace::new(user_ns.clone(), net::NetNamespace::container(user_ns.clone()));
+    let _ = kernel.new_net_namespace.set(Box::new(net::namespace::unshared));
+    let net = net::namespace::opaque(match config.network {
+        Network::Host => net::NetNamespace::of_host(user_ns.clone(), kernel.executor.reactor().clone()),
+        Network::None | Network::Sandbox => net::NetNamespace::container(user_ns.clone()),
+    });
     let (mount, root) = builder.build(config, user_ns.clone())?;
     let names = UtsNames {
         host: config.hostname.clone().unwrap_or_else(|| "runsc-rs".into()).into_bytes(),
