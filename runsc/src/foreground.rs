@@ -62,6 +62,7 @@ pub fn wait(
     if let (Some(master), Some(person)) = (master, person) {
         person.copy_size(master.as_fd());
     }
+    host::map::forget_code();
     loop {
         let mut fds =
             vec![PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN), PollFd::new(done, PollFlags::POLLIN)];

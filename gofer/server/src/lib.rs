@@ -145,5 +145,6 @@ pub fn run(config: &GoferConfig) -> Result<Counters, GoferError> {
     confine::drop_privileges(&config.policy)?;
     let server = Server::new(trees, config.policy, ProcFd::relative(proc_dir), limit);
     confine::install_filter(&config.policy, config.filter)?;
+    host::map::forget_code();
     Ok(serve(server, &socket, events.as_ref())?)
 }

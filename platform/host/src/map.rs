@@ -187,6 +187,25 @@ impl Drop for Mapping {
     }
 }
 
+/// Lets go of the pages of this program's code and constants: those that start-up alone needed do not come back.
+///
+/// For processes that wait for long once they are set up. What is needed again is mapped again from the page cache.
+pub fn forget_code() {
+    unsafe extern "C" {
+        /// Start of the image, as linkers define it.
+        static __executable_start: u8;
+        /// End of the code, as linkers define it.
+        static etext: u8;
+    }
+    let start = (&raw const __executable_start).addr().next_multiple_of(PAGE_SIZE);
+    let end = (&raw const etext).addr() / PAGE_SIZE * PAGE_SIZE;
+    let Some(len) = end.checked_sub(start).filter(|len| *len > 0) else { return };
+    let at = (&raw const __executable_start).cast_mut().with_addr(start);
+    // SAFETY: from its start to the end of the code the image is mapped from the file and never written (what is relocated
+    // lies behind), so that the same bytes come back with the next access. A failure leaves everything as it is.
+    let _ = unsafe { libc::madvise(at.cast(), len, libc::MADV_DONTNEED) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

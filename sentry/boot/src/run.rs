@@ -69,6 +69,7 @@ pub fn run(config: BootConfig) -> Result<i32, BootError> {
             if let Err(e) = sandbox.begin(config.start) {
                 log::error!("start: {}", e.text);
             }
+            host::map::forget_code();
             let status = sandbox.wait_for_end();
             // Whoever waits is answered before the process ends.
             sandbox.end_all();
