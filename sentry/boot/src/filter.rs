@@ -1,7 +1,8 @@
 //! The sentry's own seccomp filter: exactly the host calls that it makes once it runs.
 //!
 //! Anything else kills the process: an attacker who runs code in the sentry gets no further. Descriptors come from the
-//! gofer; there is no `open`, no `socket` (but for `--network=host`), no `execve`.
+//! gofer; there is no `open`, no `socket` (but for `--network=host`), no `execve`. The C library looks for files now and then: it
+//! is told that there are none. Calls are told apart by number alone; their arguments are not looked at yet.
 
 use crate::{StartError, StartErrorKind, config::Network};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
