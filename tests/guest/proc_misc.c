@@ -249,3 +249,21 @@ TEST(membarrier_and_rseq) {
   }
   ERR(EINVAL, syscall(SYS_membarrier, 1 << 30, 0, 0));
 }
+// Two tasks are compared by what they share; a process with itself shares everything, a child after fork nothing.
+TEST(comparison_of_processes) {
+  pid_t self = getpid();
+  for (int kind = 1; kind <= 6; kind++)
+    EQ(syscall(SYS_kcmp, self, self, kind, 0, 0), 0);
+  pid_t c = xfork();
+  if (!c)
+    for (;;)
+      pause();
+  for (int kind = 1; kind <= 4; kind++)
+    CHECK(syscall(SYS_kcmp, self, c, kind, 0, 0) > 0);
+  EQ(syscall(SYS_kcmp, self, c, 0, 0, 0), 0);
+  ERR(EINVAL, syscall(SYS_kcmp, self, c, 99, 0, 0));
+  ERR(EBADF, syscall(SYS_kcmp, self, c, 0, 1000, 0));
+  OK(kill(c, SIGKILL));
+  OK(waitpid(c, 0, 0));
+  ERR(ESRCH, syscall(SYS_kcmp, self, c, 1, 0, 0));
+}

@@ -469,7 +469,9 @@ fn kcmp(task: &Arc<Task>, pid1: i32, pid2: i32, kind: i32, index1: u64, index2: 
         KCMP_FILES => compare(&a.fds()?, &b.fds()?),
         KCMP_FS => compare(&a.fs(), &b.fs()),
         KCMP_SIGHAND => {
-            let (a, b) = (a.group.signals.lock().hand.clone(), b.group.signals.lock().hand.clone());
+            // One after the other: both may be the caller's own.
+            let a = a.group.signals.lock().hand.clone();
+            let b = b.group.signals.lock().hand.clone();
             compare(&a, &b)
         }
         // There are no I/O contexts, and undo lists are a process'.
