@@ -261,6 +261,22 @@ TEST(comparison_of_processes) {
   for (int kind = 1; kind <= 4; kind++)
     CHECK(syscall(SYS_kcmp, self, c, kind, 0, 0) > 0);
   EQ(syscall(SYS_kcmp, self, c, 0, 0, 0), 0);
+  // A descriptor that an epoll watches, found by number.
+  int epoll = OK(epoll_create1(0)), p[2], q[2];
+  OK(pipe(p));
+  OK(pipe(q));
+  struct epoll_event event = {EPOLLIN};
+  OK(epoll_ctl(epoll, EPOLL_CTL_ADD, p[0], &event));
+  unsigned slot[3] = {epoll, p[0], 0};
+  EQ(syscall(SYS_kcmp, self, self, 7, p[0], slot), 0);
+  CHECK(syscall(SYS_kcmp, self, self, 7, q[0], slot) > 0);
+  slot[1] = q[0];
+  ERR(ENOENT, syscall(SYS_kcmp, self, self, 7, q[0], slot));
+  slot[1] = p[0];
+  slot[2] = 1;
+  ERR(ENOENT, syscall(SYS_kcmp, self, self, 7, p[0], slot));
+  slot[0] = p[0];
+  ERR(EINVAL, syscall(SYS_kcmp, self, self, 7, p[0], slot));
   ERR(EINVAL, syscall(SYS_kcmp, self, c, 99, 0, 0));
   ERR(EBADF, syscall(SYS_kcmp, self, c, 0, 1000, 0));
   OK(kill(c, SIGKILL));

@@ -369,3 +369,27 @@ TEST(full_output_waits) {
     read(m, b, sizeof b);
   CHECK(write(s, "x", 1) == 1);
 }
+
+// Settings that are locked stay when others are changed.
+TEST(locked_settings) {
+  int master = OK(posix_openpt(O_RDWR | O_NOCTTY));
+  OK(grantpt(master));
+  OK(unlockpt(master));
+  int slave = OK(open(ptsname(master), O_RDWR | O_NOCTTY));
+  struct termios now, locked;
+  memset(&locked, 1, sizeof locked);
+  OK(ioctl(slave, TIOCGLCKTRMIOS, &locked));
+  EQ(locked.c_lflag, 0);
+  locked.c_lflag = ECHO;
+  locked.c_cc[VEOF] = 1;
+  OK(ioctl(slave, TIOCSLCKTRMIOS, &locked));
+  OK(tcgetattr(slave, &now));
+  now.c_lflag &= ~(ECHO | ICANON);
+  now.c_cc[VEOF] = 7;
+  now.c_cc[VINTR] = 8;
+  OK(tcsetattr(slave, TCSANOW, &now));
+  OK(tcgetattr(slave, &now));
+  EQ(now.c_lflag & (ECHO | ICANON), ECHO);
+  EQ(now.c_cc[VEOF], 4);
+  EQ(now.c_cc[VINTR], 8);
+}

@@ -75,6 +75,8 @@ pub const TIOCVHANGUP: u32 = 0x5437;
 pub const TIOCGPKT: u32 = 0x80045438;
 pub const TIOCGPTLCK: u32 = 0x80045439;
 pub const TIOCGEXCL: u32 = 0x80045440;
+pub const TIOCGLCKTRMIOS: u32 = 0x5456;
+pub const TIOCSLCKTRMIOS: u32 = 0x5457;
 pub const TIOCGPTPEER: u32 = 0x5441;
 // Any descriptor.
 pub const FIONREAD: u32 = 0x541b;

@@ -30,6 +30,8 @@ ranks! {
     RENAME = 410;
     /// A directory inode's entries; parent before child.
     DIRECTORY = 420;
+    /// An overlay's changes: names in its upper layer, copies up. Its layers' directories are read under it.
+    OVERLAY = 430;
     /// A dentry's fields.
     DENTRY = 440;
     /// Pid tables, process tree, sessions and process groups: one lock for the whole tree, as Linux's tasklist_lock.

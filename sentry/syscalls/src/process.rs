@@ -11,7 +11,7 @@ use abi::{
     limits::{MAX_ARG_STRLEN, MAX_NS_LEVEL, PAGE_SIZE_USIZE},
     process::{
         CLONE_ARGS_SIZE_VER0, CLONE_ARGS_SIZE_VER2, CSIGNAL, Cap, CloneArgs, KCMP_EPOLL_TFD, KCMP_FILE,
-        KCMP_FILES, KCMP_FS, KCMP_IO, KCMP_SIGHAND, KCMP_SYSVSEM, KCMP_VM, PidfdFlags, Resource, WaitIdType,
+        KCMP_FILES, KCMP_FS, KCMP_IO, KCMP_SIGHAND, KCMP_SYSVSEM, KCMP_VM, KcmpEpollSlot, PidfdFlags, Resource, WaitIdType,
         WaitOptions,
     },
     signal::Signal,
@@ -25,7 +25,7 @@ use kernel::{
 };
 use mem::{UserAddr, UserMemoryExt, UserPtr};
 use std::sync::{Arc, atomic::Ordering};
-use vfs::{Fd, File, Lookup};
+use vfs::{Fd, File, Lookup, epoll::Epoll};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
@@ -46,7 +46,7 @@ pub const ROWS: &[Row] = rows! {
     now GETTID = gettid as ();
     now GETPPID = getppid as ();
     now PROCESS_MRELEASE = process_mrelease as (Fd, u32);
-    now KCMP = kcmp as (i32, i32, i32, u64, u64) partial "no KCMP_EPOLL_TFD: EOPNOTSUPP";
+    now KCMP = kcmp as (i32, i32, i32, u64, u64);
 };
 
 async fn fork(task: &Arc<Task>) -> SysResult<u32> {
@@ -474,10 +474,21 @@ fn kcmp(task: &Arc<Task>, pid1: i32, pid2: i32, kind: i32, index1: u64, index2: 
             let b = b.group.signals.lock().hand.clone();
             compare(&a, &b)
         }
-        // There are no I/O contexts, and undo lists are a process'.
+        // There are no I/O contexts.
         KCMP_IO => 0,
-        KCMP_SYSVSEM => compare(&a.group, &b.group),
-        KCMP_EPOLL_TFD => return Err(Errno::EOPNOTSUPP.into()),
+        // Undo lists are a process', which has none before it asks for one.
+        KCMP_SYSVSEM => {
+            let any = a.group.has_sem_undos() || b.group.has_sem_undos();
+            if any { compare(&a.group, &b.group) } else { 0 }
+        }
+        KCMP_EPOLL_TFD => {
+            let slot = UserPtr::<KcmpEpollSlot>::from(index2).read(&*task.mm()?)?;
+            let file = a.file(fd(index1)?)?;
+            let epoll = b.file(fd(slot.efd.into())?)?;
+            let epoll = epoll.downcast::<Epoll>().ok_or(Errno::EINVAL)?;
+            let target = epoll.target(fd(slot.tfd.into())?, slot.toff).ok_or(Errno::ENOENT)?;
+            compare(&file, &target)
+        }
         _ => return Err(Errno::EINVAL.into()),
     })
 }

@@ -100,6 +100,14 @@ impl Epoll {
         &self.0.wait
     }
 
+    /// The `nth` of the open files that are watched as `fd` (`kcmp(2)`), which differ where the descriptor was used again.
+    pub fn target(&self, fd: Fd, nth: u32) -> Option<Arc<File>> {
+        let items = self.0.items.lock();
+        let mut found: Vec<_> = items.by_key.values().filter(|i| i.key().0 == fd && !i.is_dead()).collect();
+        found.sort_by_key(|i| i.key().1);
+        found.get(nth as usize)?.file()
+    }
+
     fn control(&self, fd: Fd, file: &Arc<File>, ctl: Ctl) -> Result<(), Errno> {
         let child = file.downcast::<Epoll>();
         if let Ctl::Add(event) | Ctl::Modify(event) = ctl {

@@ -81,7 +81,7 @@ impl OverlayInode {
             lowers,
             lower_path,
             place: Mutex::new(rank::LEAF, Place { parent, name: name.into(), gone: false }),
-            copy: Mutex::new(rank::FILESYSTEM, ()),
+            copy: Mutex::new(rank::OVERLAY, ()),
         });
         match upper {
             Some(upper) => Ok(new.set_upper(upper)),

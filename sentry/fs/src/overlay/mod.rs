@@ -8,7 +8,7 @@
 //! up (a form of our own). So directories are renamed without copying what is in them, and inodes can be dropped and found again.
 //!
 //! **Lock order:** an inode's `copy` before `change`, which every change of the upper tree's names is under; both are
-//! [`rank::FILESYSTEM`] and, where an overlay lies on another, the outer before the inner. Then whatever the layers take.
+//! [`rank::OVERLAY`] and, where an overlay lies on another, the outer before the inner. Then whatever the layers take.
 //! An inode's `place` is a leaf; the table of inodes is taken when one is dropped, under anything ([`rank::GOFER_CLOSES`]).
 //! **Invariants:** an inode of the upper tree has one inode here; `upper` is set once, with the name made in the upper tree under
 //! `change`. **As on Linux:** names of one lower file become files of their own when copied up; layers must not be
@@ -159,7 +159,7 @@ impl Overlay {
             depth,
             options,
             cred: Credentials::root(UserNamespace::initial()),
-            change: Mutex::new(rank::FILESYSTEM, ()),
+            change: Mutex::new(rank::OVERLAY, ()),
             inodes: Mutex::new(rank::GOFER_CLOSES, HashMap::new()),
             devices: Mutex::new(rank::LEAF, vec![(first, dev)]),
             upper,

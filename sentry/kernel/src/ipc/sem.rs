@@ -266,6 +266,13 @@ impl IpcNamespace {
     }
 }
 
+impl ThreadGroup {
+    /// Whether semaphore operations of the process asked to be undone when it ends.
+    pub fn has_sem_undos(&self) -> bool {
+        !self.sem_undos.lock().is_empty()
+    }
+}
+
 /// Undoes what a process that ends asked to be undone.
 pub(super) fn undo_all(group: &ThreadGroup) {
     let sets = std::mem::take(&mut *group.sem_undos.lock());

@@ -3,13 +3,32 @@
 use super::{Far, Tty};
 use crate::current;
 use abi::{
-    Errno, Signal, Termios, Winsize,
+    Cap, Errno, Signal, Termios, Winsize,
     ioctl::*,
     tty::{Termio, Termios2},
 };
 use ksync::Ready;
 use mem::{UserMemory, UserPtr};
 use std::sync::Arc;
+
+/// The settings `new`, with what is settled as in `old`; there is one line discipline.
+fn respecting(settled: &Termios, old: &Termios, new: &Termios) -> Termios {
+    let bits = |settled: u32, old: u32, new: u32| (old & settled) | (new & !settled);
+    let mut c_cc = new.c_cc;
+    for (new, (old, settled)) in c_cc.iter_mut().zip(old.c_cc.iter().zip(&settled.c_cc)) {
+        if *settled != 0 {
+            *new = *old;
+        }
+    }
+    Termios {
+        c_iflag: bits(settled.c_iflag, old.c_iflag, new.c_iflag),
+        c_oflag: bits(settled.c_oflag, old.c_oflag, new.c_oflag),
+        c_cflag: bits(settled.c_cflag, old.c_cflag, new.c_cflag),
+        c_lflag: bits(settled.c_lflag, old.c_lflag, new.c_lflag),
+        c_line: 0,
+        c_cc,
+    }
+}
 
 /// Which end of a pair is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,6 +109,14 @@ impl Tty {
             TCSBRK | TCSBRKP | TIOCSBRK | TIOCCBRK => self.check_foreground(Signal::SIGTTOU)?,
             TIOCEXCL | TIOCNXCL => self.state.lock().exclusive = cmd == TIOCEXCL,
             TIOCGEXCL => UserPtr::from(arg).write(mem, &i32::from(self.state.lock().exclusive))?,
+            TIOCGLCKTRMIOS => UserPtr::from(arg).write(mem, &self.state.lock().settled.clone())?,
+            TIOCSLCKTRMIOS => {
+                if !current().is_some_and(|t| t.cred().has_cap(Cap::SYS_ADMIN)) {
+                    return Err(Errno::EPERM);
+                }
+                let settled = UserPtr::<Termios>::from(arg).read(mem)?;
+                self.state.lock().settled = settled;
+            }
             TIOCGETD => UserPtr::from(arg).write(mem, &i32::from(self.termios().c_line))?,
             TIOCSETD => {
                 let line: i32 = UserPtr::from(arg).read(mem)?;
@@ -150,7 +177,7 @@ impl Tty {
         {
             let mut state = self.state.lock();
             let was_canonical = state.canonical();
-            state.termios = Termios { c_line: 0, ..new };
+            state.termios = respecting(&state.settled, &state.termios, &new);
             if flush {
                 state.flush_input();
             }

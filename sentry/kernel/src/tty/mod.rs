@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub packet: u8,
     /// `TIOCEXCL`.
     pub exclusive: bool,
+    /// `TIOCSLCKTRMIOS`: bits and characters of the settings that nobody may change, where not 0.
+    pub settled: Termios,
 }
 
 /// A terminal.
@@ -124,6 +126,7 @@ impl Tty {
             packet_mode: false,
             packet: 0,
             exclusive: false,
+            settled: Termios::default(),
         };
         Arc::new(Self {
             state: Mutex::new(rank::TTY, state),
