@@ -7,7 +7,7 @@ use crate::{
     convert,
     idmap::IdMap,
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use boot::config::{Network, Overlay, PlatformConfig};
 use nix::unistd::geteuid;
 use oci_spec::runtime::LinuxNamespaceType;
@@ -84,13 +84,40 @@ pub(super) fn upper_layer(
     }
     let dir = match &setting.medium {
         Medium::None => return Ok(Overlay::None),
-        Medium::Memory => return Ok(Overlay::Memory),
+        Medium::Memory => return Ok(Overlay::Memory { size: setting.size }),
         Medium::SelfBacked => tree,
         Medium::Dir(dir) => dir,
     };
-    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(dir);
-    let file = file.with_context(|| format!("cannot make an overlay file in {}", dir.display()))?;
-    Ok(Overlay::File(files.keep(file.into())))
+    let context = || format!("cannot make an overlay file in {}", dir.display());
+    let file =
+        unlinked_file(dir).map_err(|error| anyhow!(crate::bundle::plain(&error))).with_context(context)?;
+    let room = nix::sys::statvfs::fstatvfs(&file).with_context(context)?;
+    if room.flags().contains(nix::sys::statvfs::FsFlags::ST_NOEXEC) {
+        bail!(
+            "{}: it is on a file system that is mounted noexec, so no program could run from it",
+            context()
+        );
+    }
+    // What the disk has room for now is what the container finds free.
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
+    let size = Some(setting.size.unwrap_or(free).max(1));
+    Ok(Overlay::File { fd: files.keep(file.into()), size })
+}
+
+/// A file without a name in `dir`, which nothing is left of when it is closed.
+fn unlinked_file(dir: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    match options.clone().custom_flags(libc::O_TMPFILE).open(dir) {
+        // Not every file system has those; then it has a name for a moment.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
+            let name = dir.join(format!(".runsc-rs-overlay-{}", std::process::id()));
+            let file = options.create_new(true).open(&name)?;
+            fs::remove_file(&name)?;
+            Ok(file)
+        }
+        other => other,
+    }
 }
 
 /// Where inet sockets lead, and the network namespace to be in for that.

@@ -117,9 +117,17 @@ pub enum Overlay {
     #[default]
     None,
     /// Into memory.
-    Memory,
-    /// Into one (unlinked) host file that the sandbox was given.
-    File(FdNumber),
+    Memory {
+        /// At most so many bytes; half of the memory unless given.
+        size: Option<u64>,
+    },
+    /// The data of files into one (unlinked) host file that the sandbox was given.
+    File {
+        /// The file, empty.
+        fd: FdNumber,
+        /// At most so many bytes.
+        size: Option<u64>,
+    },
 }
 
 /// Who else changes a gofer-backed tree.

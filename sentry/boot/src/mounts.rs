@@ -2,13 +2,13 @@
 
 use crate::{
     StartError, StartErrorKind,
-    config::{Atime, BootConfig, FileAccess, MountConfig, MountKind, Overlay, PropagationMode},
+    config::{Atime, BootConfig, FdNumber, FileAccess, MountConfig, MountKind, Overlay, PropagationMode},
     nodes,
 };
 use abi::{Errno, FileType, OpenFlags, process::MountFlags};
 use fs::gofer::Connection;
-use mem::{IoDst, IoSrc, MemoryFile};
-use std::sync::Arc;
+use mem::{IoDst, IoSrc, MemoryFile, Store};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 use vfs::{
     Credentials, Lookup, MountArgs, MountNamespace, Path, UserNamespace, Vfs, WalkContext,
     mount::ops as mounting, ops, vfs::Mounted,
@@ -20,6 +20,8 @@ pub struct Builder<'a> {
     pub gofer: &'a Arc<Connection>,
     pub cred: Arc<Credentials>,
     pub memory: &'a Arc<MemoryFile>,
+    /// What upper layers take their pages from, by the descriptor's number in the configuration.
+    pub stores: RefCell<BTreeMap<FdNumber, Store>>,
 }
 
 fn bad(what: &str, errno: Errno) -> StartError {
@@ -83,11 +85,10 @@ impl Builder<'_> {
         let lower = fs::gofer::attach(self.vfs, self.gofer, attach, options)?;
         match overlay {
             Overlay::None => Ok(lower),
-            // A host file as the upper layer's store is not used yet: what is written is in memory either way.
-            Overlay::Memory | Overlay::File(_) => {
-                let (fs, root) =
-                    fs::tmpfs::Tmpfs::new(self.vfs, self.memory, "tmpfs", &fs::tmpfs::Options::default())?;
-                fs::overlay::mount(self.vfs, lower, (fs, root))
+            Overlay::Memory { size } => fs::overlay::over_tmpfs(self.vfs, self.memory, None, size, lower),
+            Overlay::File { fd, size } => {
+                let store = self.stores.borrow_mut().remove(&fd).ok_or(Errno::EBADF)?;
+                fs::overlay::over_tmpfs(self.vfs, self.memory, Some(Arc::new(store)), size, lower)
             }
         }
     }

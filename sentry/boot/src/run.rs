@@ -2,7 +2,7 @@
 
 use crate::{
     BootError, ReadyReport, StartError, StartErrorKind,
-    config::{BootConfig, Network, ProcessConfig},
+    config::{BootConfig, FdNumber, MountKind, Network, Overlay, ProcessConfig},
     control::Sandbox,
     filter, logging, machine,
     mounts::Builder,
@@ -17,7 +17,10 @@ use kernel::{
     namespaces::{Namespaces, UtsNames, UtsNamespace},
     tree::ExitStatus,
 };
+use mem::Store;
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     io,
     os::fd::OwnedFd,
     sync::{Arc, atomic::Ordering},
@@ -39,12 +42,22 @@ struct Descriptors {
     files: Vec<(i32, OwnedFd)>,
     log: Option<OwnedFd>,
     cpuinfo: Option<OwnedFd>,
+    /// Of upper layers, by their numbers in the configuration.
+    stores: BTreeMap<FdNumber, OwnedFd>,
 }
 
 impl Descriptors {
     fn take(config: &BootConfig) -> io::Result<Self> {
         let take = host::inherit::take;
         let files = config.files.iter().map(|(number, fd)| Ok((*number, take(*fd)?)));
+        let of_mounts = config.mounts.iter().map(|mount| match mount.kind {
+            MountKind::Gofer { overlay, .. } => overlay,
+            _ => Overlay::None,
+        });
+        let stores = of_mounts.chain([config.root.overlay]).filter_map(|overlay| match overlay {
+            Overlay::File { fd, .. } => Some(take(fd).map(|file| (fd, file))),
+            _ => None,
+        });
         Ok(Self {
             control: take(config.control_fd)?,
             gofer: take(config.gofer_fd)?,
@@ -52,6 +65,7 @@ impl Descriptors {
             files: files.collect::<io::Result<_>>()?,
             log: config.log.as_ref().map(|l| take(l.fd)).transpose()?,
             cpuinfo: config.cpuinfo_fd.map(take).transpose()?,
+            stores: stores.collect::<io::Result<_>>()?,
         })
     }
 }
@@ -104,11 +118,11 @@ fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartErro
     kernel.max_tasks.store(config.limits.pids.unwrap_or(u64::MAX), Ordering::Relaxed);
     let events = EventStream::new(fds.gofer_events);
     let gofer = Connection::new(Client::new(fds.gofer), Some(events)).map_err(|e| internal("gofer", e))?;
-    let container = container(config, &kernel, &gofer)?;
+    let container = container(config, &kernel, &gofer, fds.stores)?;
     let mut process = config.process.clone();
     complete_environment(&mut process, &container);
     machine::start_workers(&kernel)?;
-    let init = container.prepare(&process, fds.files)?;
+    let init = container.prepare(&process, fds.files, None)?;
     let sandbox = Sandbox::new(config.id.clone(), container, init);
     let told = sandbox.clone();
     let _ = kernel.on_root_end.set(Box::new(move |group, status| told.ended(group, status)));
@@ -140,6 +154,7 @@ fn container(
     config: &BootConfig,
     kernel: &Arc<Kernel>,
     gofer: &Arc<Connection>,
+    stores: BTreeMap<FdNumber, OwnedFd>,
 ) -> Result<Container, StartError> {
     let user_ns = kernel.root_user_ns.clone();
     if !config.namespaces.uid_map.is_empty() {
@@ -155,7 +170,13 @@ fn container(
         });
     }
     let cred = Credentials::root(user_ns.clone());
-    let builder = Builder { vfs: &kernel.vfs, gofer, cred, memory: &kernel.memory };
+    let store = |(number, fd)| match Store::new(fd) {
+        Ok(store) => Ok((number, store)),
+        Err(e) => Err(internal("the overlay's file cannot be used", e.message())),
+    };
+    let stores = stores.into_iter().map(store).collect::<Result<_, _>>()?;
+    let builder =
+        Builder { vfs: &kernel.vfs, gofer, cred, memory: &kernel.memory, stores: RefCell::new(stores) };
     let _ = kernel.new_net_namespace.set(Box::new(net::namespace::unshared));
     let net = net::namespace::opaque(match config.network {
         Network::Host => net::NetNamespace::of_host(user_ns.clone(), kernel.executor.reactor().clone()),
