@@ -9,7 +9,10 @@ use crate::{
 };
 use anyhow::{Context, anyhow, bail};
 use boot::config::{Network, Overlay, PlatformConfig};
-use nix::unistd::geteuid;
+use nix::{
+    sched::{CloneFlags, setns},
+    unistd::geteuid,
+};
 use oci_spec::runtime::LinuxNamespaceType;
 use std::{
     fs::{self, File, OpenOptions},
@@ -30,15 +33,46 @@ pub(super) fn sandbox_log(global: &Global, id: &str, command: &str) -> anyhow::R
     Ok(Some(file.with_context(|| format!("cannot open debug log {}", path.display()))?))
 }
 
-/// User namespace of the gofer: none for root, unless the configuration has one.
-pub(super) fn gofer_ids(global: &Global, namespaces: &boot::config::Namespaces) -> Option<IdMap> {
-    if !geteuid().is_root() {
-        return Some(IdMap::caller_with_subordinates().unwrap_or_else(IdMap::caller));
+/// User namespace of the gofer: as the configuration maps ids; without that none for root, and for others one with the caller alone.
+pub(super) fn gofer_ids(
+    global: &Global,
+    namespaces: &boot::config::Namespaces,
+) -> anyhow::Result<Option<IdMap>> {
+    if !namespaces.uid_map.is_empty() || !namespaces.gid_map.is_empty() {
+        let map = IdMap { users: namespaces.uid_map.clone(), groups: namespaces.gid_map.clone() };
+        map.check()?;
+        return Ok(Some(map));
     }
-    if !namespaces.uid_map.is_empty() {
-        return Some(IdMap { users: namespaces.uid_map.clone(), groups: namespaces.gid_map.clone() });
+    Ok((!geteuid().is_root() || global.rootless == Rootless::True).then(IdMap::caller))
+}
+
+/// The number of the namespace that `path` leads to.
+pub(super) fn namespace_number(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| std::os::unix::fs::MetadataExt::ino(&metadata))
+}
+
+/// Host and domain name, where the configuration has no UTS namespace or one by path.
+pub(super) fn shared_names(spec: &oci_spec::runtime::Spec) -> anyhow::Result<Option<(String, String)>> {
+    let Some(list) = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref()) else {
+        return Ok(None);
+    };
+    let listed = list.iter().find(|namespace| namespace.typ() == LinuxNamespaceType::Uts);
+    let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
+    let names = || nix::sys::utsname::uname().map(|uts| (text(uts.nodename()), text(uts.domainname())));
+    match listed.map(|namespace| namespace.path()) {
+        Some(None) => Ok(None),
+        None => Ok(Some(names().context("uname")?)),
+        Some(Some(path)) => {
+            let what = || format!("UTS namespace {}", path.display());
+            let file = File::open(path).with_context(what)?;
+            // On a thread of its own, which ends there.
+            let there = std::thread::scope(|scope| {
+                scope.spawn(|| setns(&file, CloneFlags::CLONE_NEWUTS).and_then(|()| names())).join()
+            });
+            let there = there.map_err(|_| anyhow!("joining failed")).and_then(|names| Ok(names?));
+            Ok(Some(there.with_context(what)?))
+        }
     }
-    (global.rootless == Rootless::True).then(IdMap::caller)
 }
 
 /// The container's cgroups; none where neither path nor limits are asked for.

@@ -208,7 +208,8 @@ impl Container {
         if start != *b"#!" {
             return Ok((file, config.args.first().cloned().unwrap_or_default()));
         }
-        let fd = fds.add(file.clone(), 3, u64::MAX, false).map_err(|e| internal("too many descriptors", e))?;
+        let fd =
+            fds.add(file.clone(), 3, u64::MAX, false).map_err(|e| internal("too many descriptors", e))?;
         Ok((file, format!("/dev/fd/{}", fd.0)))
     }
 }

@@ -10,11 +10,12 @@ use crate::{
     report, window,
 };
 use control_server::Pending;
-use fs::{gofer::Connection, host::HostFiles};
+use fs::{cgroup::Membership, gofer::Connection, host::HostFiles};
 use gofer_client::{Client, EventStream};
 use kernel::{
     Kernel,
-    namespaces::{Namespaces, UtsNames, UtsNamespace},
+    kernel::NamespaceIds,
+    namespaces::{Namespaces, OpaqueNamespace, UtsNames, UtsNamespace},
     tree::ExitStatus,
 };
 use mem::Store;
@@ -107,7 +108,9 @@ fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartErro
         window::block().map_err(|e| internal("cannot block SIGWINCH", e))?;
     }
     let table = syscalls::Table::new(config.strace.is_some());
-    let kernel = machine::build(&config.platform, &config.limits, table)?;
+    let shared = |kind: &str| config.namespaces.shared.get(kind).copied();
+    let ids = NamespaceIds { user: shared("user"), pid: shared("pid") };
+    let kernel = machine::build(&config.platform, &config.limits, ids, table)?;
     fs::register(&kernel).map_err(|e| internal("file systems and devices", e))?;
     fs::cgroup::set_limits(shown_limits(&config.limits));
     if let Some(fd) = fds.cpuinfo {
@@ -175,8 +178,30 @@ fn container(
         Err(e) => Err(internal("the overlay's file cannot be used", e.message())),
     };
     let stores = stores.into_iter().map(store).collect::<Result<_, _>>()?;
-    let builder =
-        Builder { vfs: &kernel.vfs, gofer, cred, memory: &kernel.memory, stores: RefCell::new(stores) };
+    let cgroups = config.cgroups.iter().map(|place| Membership {
+        hierarchy: place.hierarchy,
+        controllers: place.controllers.clone(),
+        path: place.path.clone(),
+    });
+    let cgroups: Vec<_> = cgroups.collect();
+    let shared = |kind: &str| config.namespaces.shared.get(kind).copied();
+    fs::cgroup::set_membership(cgroups.clone(), shared("cgroup"));
+    let shown = |mut place: Membership| {
+        if shared("cgroup").is_none() {
+            "/".clone_into(&mut place.path);
+        }
+        place
+    };
+    let cgroups: Vec<_> = cgroups.into_iter().map(shown).collect();
+    let builder = Builder {
+        vfs: &kernel.vfs,
+        gofer,
+        cred,
+        memory: &kernel.memory,
+        kernel,
+        cgroups: &cgroups,
+        stores: RefCell::new(stores),
+    };
     let _ = kernel.new_net_namespace.set(Box::new(net::namespace::unshared));
     let net = net::namespace::opaque(match config.network {
         Network::Host => net::NetNamespace::of_host(user_ns.clone(), kernel.executor.reactor().clone()),
@@ -187,14 +212,21 @@ fn container(
         host: config.hostname.clone().unwrap_or_else(|| "runsc-rs".into()).into_bytes(),
         domain: config.domainname.clone().unwrap_or_else(|| "(none)".into()).into_bytes(),
     };
+    let id = |kind: &str| shared(kind).unwrap_or_else(next_namespace_id);
+    let numbered = |ns: Arc<OpaqueNamespace>, kind: &str| match shared(kind) {
+        None => ns,
+        Some(id) => {
+            Arc::new(OpaqueNamespace { id, user_ns: ns.user_ns.clone(), contents: ns.contents.clone() })
+        }
+    };
     let ns = Arc::new(Namespaces {
-        uts: UtsNamespace::new(user_ns.clone(), names),
-        ipc: kernel.create_ipc_namespace(user_ns.clone()),
-        net,
+        uts: UtsNamespace::numbered(id("uts"), user_ns.clone(), names),
+        ipc: numbered(kernel.create_ipc_namespace(user_ns.clone()), "ipc"),
+        net: numbered(net, "network"),
         mount,
         pid_for_children: kernel.root_pid_ns.clone(),
-        time_id: next_namespace_id(),
-        cgroup_id: next_namespace_id(),
+        time_id: id("time"),
+        cgroup_id: id("cgroup"),
     });
     let _ = kernel.root_namespaces.set(ns.clone());
     let host_files = HostFiles::new(&kernel.vfs, kernel.executor.reactor())

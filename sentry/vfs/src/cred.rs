@@ -94,10 +94,15 @@ fn from_kernel(map: &[IdExtent], kernel: u32) -> Option<u32> {
 impl UserNamespace {
     /// The initial namespace: every id is itself.
     pub fn initial() -> Arc<Self> {
+        Self::initial_numbered(next_namespace_id())
+    }
+
+    /// The same with the number `id`.
+    pub fn initial_numbered(id: u64) -> Arc<Self> {
         let all = vec![IdExtent { inside: 0, kernel: 0, count: u32::MAX }];
         let maps = IdMaps { uid: all.clone(), gid: all, setgroups_denied: false };
         Arc::new(Self {
-            id: next_namespace_id(),
+            id,
             parent: None,
             owner: Uid::ROOT,
             group: Gid::ROOT,
