@@ -149,11 +149,14 @@ fn exec_of_a_descriptor() {
     let mut memory = File::from(memory);
     memory.write_all(&std::fs::read("/bin/busybox").unwrap()).unwrap();
     assert_eq!(exec(&memory, &["echo", "memory"]).1, "memory\n");
-    for (what, file) in [("device", &null), ("text", &{
-        let mut text = tempfile::tempfile().unwrap();
-        text.write_all(b"no program").unwrap();
-        text
-    })] {
+    for (what, file) in [
+        ("device", &null),
+        ("text", &{
+            let mut text = tempfile::tempfile().unwrap();
+            text.write_all(b"no program").unwrap();
+            text
+        }),
+    ] {
         let (v, _) = exec(file, &["x"]);
         assert_eq!(v["success"], false, "{what}: {v}");
     }

@@ -67,7 +67,8 @@ impl Container {
 
 /// 64 MiB that are written are on the disk and not in memory, and gone when they are removed.
 fn data_is_on_the_disk(setting: &str) {
-    let script = "cd /work; echo more >> old; cat old > copy; dd if=/dev/urandom of=big bs=1M count=64 2>/dev/null;
+    let script =
+        "cd /work; echo more >> old; cat old > copy; dd if=/dev/urandom of=big bs=1M count=64 2>/dev/null;
         sha256sum < big > sum; cp big big2; rm big; touch there; while [ -e there ]; do sleep 0.05; done;
         sha256sum < big2 | cmp - sum && rm big2 && touch gone; sleep 1000";
     let c = Container::new(setting, script);
@@ -104,7 +105,7 @@ fn programs_run_from_it() {
     if runtime::stand_in() {
         return;
     }
-    let script = "cp /bin/busybox /work/b && /work/b echo ran && echo '#!/work/b sh\necho script' > /work/s && chmod +x /work/s && /work/s
+    let script = "cp /bin/busybox /work/busybox2 && /work/busybox2 echo ran && echo '#!/work/busybox2 sh\necho script' > /work/s && chmod +x /work/s && /work/s
         df /work | tail -1 | awk '{ print ($4 > 1000) }'; mv /work/old /work/new && cat /work/new; rm /work/new; ls /work/old";
     for setting in ["root:self", "all:self", "self"] {
         let c = Container::new(setting, script);
@@ -119,7 +120,7 @@ fn size_limits() {
         return;
     }
     for setting in ["root:self,size=8m", "root:memory,size=8m"] {
-        let script = "dd if=/dev/zero of=/work/big bs=1M count=20 2>&1 | grep -o 'No space left'; stat -c %s /work/big";
+        let script = "dd if=/dev/zero of=/work/busybox2ig bs=1M count=20 2>&1 | grep -o 'No space left'; stat -c %s /work/busybox2ig";
         let c = Container::new(setting, script);
         c.run(&[]).ok().prints("No space left\n8388608");
         c.end();
@@ -133,7 +134,8 @@ fn volumes_too() {
     }
     let volume = tempfile::Builder::new().prefix("overlay-volume.").tempdir_in(runtime::target()).unwrap();
     fs::write(volume.path().join("f"), "theirs\n").unwrap();
-    let mut c = Container::new("all:self", "cat /vol/f; echo ours > /vol/f; cat /vol/f; echo x > /vol/new; ls /vol");
+    let mut c =
+        Container::new("all:self", "cat /vol/f; echo ours > /vol/f; cat /vol/f; echo x > /vol/new; ls /vol");
     c.b.bind(volume.path(), "/vol", &["rw"]);
     c.run(&[]).ok().prints("theirs\nours\nf\nnew");
     c.end();

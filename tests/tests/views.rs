@@ -39,11 +39,12 @@ fn as_with_runc(script: &str, namespaces: &Value) {
 
 const CGROUPS: &str = "cat /proc/self/cgroup /proc/self/cpuset; \
     grep ' cgroup' /proc/self/mountinfo | sed 's/^[^/]*//; s/ - / /' | sort; \
-    cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory.max 2>/dev/null";
+    cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory.max 2>/dev/null; true";
 
 #[test]
 fn cgroups() {
-    let most = json!([{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}]);
+    let most =
+        json!([{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}]);
     // pids.max on the host has room for the sandbox' own; inside it is what was asked for
     as_with_runc(CGROUPS, &most);
     let mut all = most;
@@ -56,13 +57,21 @@ fn namespaces_that_are_the_hosts() {
     let script = "for n in cgroup ipc net time user uts; do readlink /proc/self/ns/$n; done; hostname";
     as_with_runc(script, &json!([{"type": "mount"}, {"type": "pid"}]));
     let net = "/proc/1/ns/net";
-    as_with_runc("readlink /proc/self/ns/net", &json!([{"type": "mount"}, {"type": "pid"}, {"type": "network", "path": net}]));
+    as_with_runc(
+        "readlink /proc/self/ns/net",
+        &json!([{"type": "mount"}, {"type": "pid"}, {"type": "network", "path": net}]),
+    );
 }
 
 #[test]
 fn namespaces_that_are_new() {
     let all = json!([{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"}]);
-    let out = seen(&Runtime::new(), "for n in cgroup ipc net pid uts; do readlink /proc/self/ns/$n; done", &all, false);
+    let out = seen(
+        &Runtime::new(),
+        "for n in cgroup ipc net pid uts; do readlink /proc/self/ns/$n; done",
+        &all,
+        false,
+    );
     let ids: std::collections::BTreeSet<_> = out.lines().collect();
     assert_eq!(ids.len(), 5, "{out}");
     for kind in ["cgroup", "ipc", "net", "pid", "uts"] {
