@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::Read;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tests::bundle::{Bundle, fresh_id};
-use tests::{Runtime, leaks, roots};
+use tests::{Runtime, leaks, roots, run};
 
 /// Output of `script` with these namespaces, in a cgroup of its own.
 fn seen(r: &Runtime, script: &str, namespaces: &Value, own_cgroup: bool) -> String {
@@ -56,11 +58,17 @@ fn cgroups() {
 fn namespaces_that_are_the_hosts() {
     let script = "for n in cgroup ipc net time user uts; do readlink /proc/self/ns/$n; done; hostname";
     as_with_runc(script, &json!([{"type": "mount"}, {"type": "pid"}]));
-    let net = "/proc/1/ns/net";
-    as_with_runc(
-        "readlink /proc/self/ns/net",
-        &json!([{"type": "mount"}, {"type": "pid"}, {"type": "network", "path": net}]),
-    );
+    // Namespaces of another process, by path.
+    let mut other = Command::new("unshare");
+    other.args(["--uts", "--net", "/bin/sh", "-c", "hostname of-another; echo; exec sleep 100"]);
+    let mut other = run::spawn(other.stdout(Stdio::piped()));
+    other.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let path = |kind: &str| format!("/proc/{}/ns/{kind}", other.id());
+    let namespaces = json!([{"type": "mount"}, {"type": "pid"}, {"type": "network", "path": path("net")},
+        {"type": "uts", "path": path("uts")}]);
+    as_with_runc("readlink /proc/self/ns/net /proc/self/ns/uts; hostname", &namespaces);
+    other.kill().unwrap();
+    run::finish(&mut other, run::DEADLINE);
 }
 
 #[test]

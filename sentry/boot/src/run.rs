@@ -170,6 +170,8 @@ fn container(
         user_ns.with_maps(|maps| {
             maps.uid = extents(&config.namespaces.uid_map);
             maps.gid = extents(&config.namespaces.gid_map);
+            let hosts = |map: &[(u32, u32, u32)]| map.iter().map(|(_, outside, _)| *outside).collect();
+            maps.outside = (hosts(&config.namespaces.uid_map), hosts(&config.namespaces.gid_map));
         });
     }
     let cred = Credentials::root(user_ns.clone());

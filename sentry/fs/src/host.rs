@@ -171,6 +171,8 @@ impl HostInode {
             (FileType::CharDevice, 7) if memory => return Ok("/dev/full".into()),
             (FileType::CharDevice, 8) if memory => return Ok("/dev/random".into()),
             (FileType::CharDevice, 9) if memory => return Ok("/dev/urandom".into()),
+            // As a path, as that of any file: the C library takes what `/proc/self/exe` says for one.
+            (FileType::Regular, _) => "/host",
             _ => "host",
         };
         Ok(format!("{name}:[{}]", status.ino))
