@@ -51,7 +51,11 @@ static LIMITS: Mutex<Limits> = Mutex::new(
 );
 
 /// Sets what the files show (at start, and when an operator changes limits).
-pub fn set_limits(limits: Limits) {
+pub fn set_limits(mut limits: Limits) {
+    for bytes in limits.memory.iter_mut().chain(limits.memory_swap.iter_mut()) {
+        // Memory is counted in pages.
+        *bytes = mem::page_down(*bytes);
+    }
     *LIMITS.lock() = limits;
 }
 
