@@ -18,6 +18,9 @@ use crate::runtime::{Runtime, target, workspace};
 pub const DYNAMIC: &[&str] =
     &["mem_map", "proc_exec", "proc_fork", "sig_basic", "thread_basic", "time_sleep"];
 
+/// Programs that are tested with an overlay whose upper layer is in a host file.
+const STORED: &[&str] = &["fs_copy", "fs_mmap", "fs_open", "fs_rw"];
+
 /// How a test is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -25,8 +28,17 @@ pub enum Kind {
     Guest,
     /// Static, its files on the container's root (`fs_*` programs).
     Root,
+    /// As `Root`, with `--overlay2=root:self`.
+    Stored,
     /// Dynamically linked, its files on tmpfs.
     Dynamic,
+}
+
+impl Kind {
+    /// Its files are on the container's root.
+    fn on_root(self) -> bool {
+        matches!(self, Kind::Root | Kind::Stored)
+    }
 }
 
 impl Kind {
@@ -35,6 +47,7 @@ impl Kind {
         match self {
             Kind::Guest => "guest",
             Kind::Root => "guest_root",
+            Kind::Stored => "guest_stored",
             Kind::Dynamic => "guest_dynamic",
         }
     }
@@ -82,6 +95,9 @@ pub fn cases() -> Vec<Case> {
         if program.starts_with("fs_") {
             add(Kind::Root);
         }
+        if STORED.contains(&program.as_str()) && !crate::runtime::stand_in() {
+            add(Kind::Stored);
+        }
         if DYNAMIC.contains(&program.as_str()) {
             add(Kind::Dynamic);
         }
@@ -128,7 +144,7 @@ fn compile(program: &str, out: &Path, how: &[&str]) {
 /// Runs a case on the host.
 pub fn native(case: &Case, program: &Path) -> Outcome {
     // The same kind of file system as inside: tmpfs, or the disk that the container's root is on.
-    let near = if case.kind == Kind::Root { target() } else { "/dev/shm".into() };
+    let near = if case.kind.on_root() { target() } else { "/dev/shm".into() };
     let dir = tempfile::Builder::new().prefix("runsc-test-native.").tempdir_in(near).unwrap();
     fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mut c = Command::new("prlimit");
@@ -144,13 +160,17 @@ pub fn sandboxed(case: &Case, root: &Path) -> Outcome {
     let id = fresh_id("guest");
     let work = root.join("work").join(&id);
     let mut bundle = Bundle::new(root, &[&format!("/guest/{}{suffix}", case.program), &case.test]);
-    if case.kind == Kind::Root {
+    if case.kind.on_root() {
         fs::create_dir(&work).unwrap();
         let env = bundle.spec["process"]["env"].as_array_mut().unwrap();
         env.push(format!("TMPDIR=/work/{id}").into());
         bundle.write();
     }
-    let outcome = runtime.run(&["run", "--bundle", bundle.arg(), &id]);
+    let mut args = vec!["run", "--bundle", bundle.arg(), &id];
+    if case.kind == Kind::Stored {
+        args.insert(0, "--overlay2=root:self");
+    }
+    let outcome = runtime.run(&args);
     if outcome.code == 124 {
         runtime.wipe(&id);
     }

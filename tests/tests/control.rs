@@ -120,6 +120,50 @@ fn exec_with_descriptors() {
     s.end();
 }
 
+/// One file more than there are numbers for is the program.
+#[test]
+fn exec_of_a_descriptor() {
+    let Some(s) = Sandbox::start() else { return };
+    let null = File::open("/dev/null").unwrap();
+    let exec = |program: &File, argv: &[&str]| {
+        let (mut read, write) = std::io::pipe().unwrap();
+        let fds = [program.as_raw_fd(), null.as_raw_fd(), write.as_raw_fd(), write.as_raw_fd()];
+        let arg = json!({"filename": "", "argv": argv, "envv": [], "wd": "/", "GuestFDs": [0, 1, 2], "ContainerID": s.id});
+        let v = ask(&mut s.connect(), "Proc.Exec", arg, &fds);
+        drop(write);
+        let mut text = String::new();
+        read.read_to_string(&mut text).unwrap();
+        (v, text)
+    };
+    let busybox = File::open("/bin/busybox").unwrap();
+    let (v, text) = exec(&busybox, &["sh", "-c", "echo from a descriptor; cat /proc/self/comm; exit 3"]);
+    assert_eq!((v["success"].as_bool(), v["result"].as_u64()), (Some(true), Some(3 << 8)), "{v}");
+    assert_eq!(text, "from a descriptor\ncat\n");
+    // A script: its interpreter is the container's.
+    let mut script = tempfile::tempfile().unwrap();
+    script.write_all(b"#!/bin/sh\necho script $1\n").unwrap();
+    let (v, text) = exec(&script, &["name", "argument"]);
+    assert_eq!((v["result"].as_u64(), text.as_str()), (Some(0), "script argument\n"), "{v}");
+    // A program that has no name any more, in memory.
+    let memory = nix::sys::memfd::memfd_create(c"program", nix::sys::memfd::MFdFlags::empty()).unwrap();
+    let mut memory = File::from(memory);
+    memory.write_all(&std::fs::read("/bin/busybox").unwrap()).unwrap();
+    assert_eq!(exec(&memory, &["echo", "memory"]).1, "memory\n");
+    for (what, file) in [
+        ("device", &null),
+        ("text", &{
+            let mut text = tempfile::tempfile().unwrap();
+            text.write_all(b"no program").unwrap();
+            text
+        }),
+    ] {
+        let (v, _) = exec(file, &["x"]);
+        assert_eq!(v["success"], false, "{what}: {v}");
+    }
+    s.alive();
+    s.end();
+}
+
 #[test]
 fn bad_requests() {
     let Some(s) = Sandbox::start() else { return };

@@ -138,5 +138,27 @@ impl Record {
     }
 }
 
+/// Where a process that has joined `record` is, for applications to be shown. Cgroups that are not the container's own show as the root:
+/// what the host calls them is none of its business.
+pub fn places(record: Option<&Record>, pid: Pid) -> Vec<boot::config::CgroupPlace> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    parse_places(&text, record.map(|record| record.path.as_str()))
+}
+
+fn parse_places(text: &str, own: Option<&str>) -> Vec<boot::config::CgroupPlace> {
+    let own = own.map(|path| path.trim_matches('/')).filter(|path| !path.is_empty());
+    let parse = |line: &str| {
+        let mut fields = line.splitn(3, ':');
+        let (hierarchy, controllers, path) = (fields.next()?.parse().ok()?, fields.next()?, fields.next()?);
+        let path = if own.is_some_and(|own| path.ends_with(own)) { path } else { "/" };
+        Some(boot::config::CgroupPlace {
+            hierarchy,
+            controllers: controllers.to_owned(),
+            path: path.to_owned(),
+        })
+    };
+    text.lines().filter_map(parse).collect()
+}
+
 #[cfg(test)]
 mod tests;

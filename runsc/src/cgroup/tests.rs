@@ -35,3 +35,14 @@ fn figures_of_both_versions() {
     assert_eq!(stats.memory.usage.usage, 77);
     fs::remove_dir_all(dir).unwrap();
 }
+
+#[test]
+fn places_are_the_containers_own() {
+    let text = "8:cpu,cpuacct:/a/c1\n1:name=systemd:/user.slice\n0::/a/c1\n";
+    let shown = |own| {
+        let places = parse_places(text, own);
+        places.iter().map(|p| format!("{}:{}:{}", p.hierarchy, p.controllers, p.path)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(Some("/a/c1")), ["8:cpu,cpuacct:/a/c1", "1:name=systemd:/", "0::/a/c1"]);
+    assert_eq!(shown(None), ["8:cpu,cpuacct:/", "1:name=systemd:/", "0::/"]);
+}

@@ -17,6 +17,7 @@ pub use seccomp::seccomp;
 
 use boot::config::{DeviceConfig, Limits, Namespaces};
 use oci_spec::runtime::{Linux, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, LinuxResources, Spec};
+use std::{collections::BTreeMap, path::Path};
 
 /// Limits that applications are to see.
 pub fn limits(resources: Option<&LinuxResources>) -> Limits {
@@ -56,17 +57,54 @@ pub fn devices(linux: &Linux) -> Vec<DeviceConfig> {
     linux.devices().iter().flatten().filter_map(convert).collect()
 }
 
-/// Namespaces and id maps.
-pub fn namespaces(spec: &Spec) -> Namespaces {
+/// Namespaces and id maps; `number` says the number of the namespace at a path.
+pub fn namespaces(spec: &Spec, number: &dyn Fn(&Path) -> Option<u64>) -> Namespaces {
     let Some(linux) = spec.linux() else { return Namespaces::default() };
     let map = |list: &Option<Vec<LinuxIdMapping>>| {
         list.iter().flatten().map(|m| (m.container_id(), m.host_id(), m.size())).collect::<Vec<_>>()
     };
-    let list = linux.namespaces().iter().flatten();
-    let types: Vec<String> = list.map(|namespace| namespace.typ().to_string()).collect();
+    let mut shared = BTreeMap::new();
+    for (kind, typ, file) in NAMESPACES {
+        let listed = linux.namespaces().iter().flatten().find(|namespace| namespace.typ() == typ);
+        let id = match listed.map(|namespace| namespace.path()) {
+            Some(None) => None,
+            Some(Some(path)) => number(path),
+            None => number(&Path::new("/proc/self/ns").join(file)),
+        };
+        shared.extend(id.map(|id| (kind.to_owned(), id)));
+    }
     let user =
         linux.namespaces().iter().flatten().any(|namespace| namespace.typ() == LinuxNamespaceType::User);
     let (uid_map, gid_map) =
         if user { (map(linux.uid_mappings()), map(linux.gid_mappings())) } else { Default::default() };
-    Namespaces { types, uid_map, gid_map }
+    Namespaces { shared, uid_map, gid_map }
+}
+
+/// Types of namespaces of which the sandbox shows whether they are new: name, type, and name in `/proc/PID/ns`. Mounts are
+/// always its own.
+const NAMESPACES: [(&str, LinuxNamespaceType, &str); 7] = [
+    ("cgroup", LinuxNamespaceType::Cgroup, "cgroup"),
+    ("ipc", LinuxNamespaceType::Ipc, "ipc"),
+    ("network", LinuxNamespaceType::Network, "net"),
+    ("pid", LinuxNamespaceType::Pid, "pid"),
+    ("time", LinuxNamespaceType::Time, "time"),
+    ("user", LinuxNamespaceType::User, "user"),
+    ("uts", LinuxNamespaceType::Uts, "uts"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_that_are_not_new() {
+        let text = r#"{"ociVersion":"1.0.2","linux":{"namespaces":[{"type":"pid"},{"type":"uts","path":"/x/uts"},
+            {"type":"user"}],"uidMappings":[{"containerID":0,"hostID":7,"size":2}]}}"#;
+        let spec: Spec = serde_json::from_str(text).unwrap();
+        let number = |path: &Path| Some(if path.starts_with("/x") { 1 } else { 2 });
+        let namespaces = namespaces(&spec, &number);
+        let shared: Vec<_> = namespaces.shared.iter().map(|(kind, id)| (kind.as_str(), *id)).collect();
+        assert_eq!(shared, [("cgroup", 2), ("ipc", 2), ("network", 2), ("time", 2), ("uts", 1)]);
+        assert_eq!(namespaces.uid_map, [(0, 7, 2)]);
+    }
 }

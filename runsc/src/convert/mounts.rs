@@ -42,6 +42,8 @@ pub struct OverlaySetting {
     pub all: bool,
     /// Where the upper layer lives.
     pub medium: OverlayMedium,
+    /// The most bytes that it may take.
+    pub size: Option<u64>,
 }
 
 /// Where an upper layer lives.
@@ -57,7 +59,7 @@ pub enum OverlayMedium {
     Dir(PathBuf),
 }
 
-/// Parses `none`, `root:memory`, `all:dir=/var/tmp` and the like; a medium alone means `root:`.
+/// Parses `none`, `root:memory`, `all:dir=/var/tmp,size=10g` and the like; a medium alone means `root:`.
 pub fn parse_overlay(text: &str) -> anyhow::Result<OverlaySetting> {
     let (scope, medium) = match text.split_once(':') {
         Some((scope, medium)) => (scope, medium),
@@ -68,8 +70,11 @@ pub fn parse_overlay(text: &str) -> anyhow::Result<OverlaySetting> {
         "root" => false,
         other => bail!("--overlay2: {other:?} is neither root nor all"),
     };
-    // A size limit may follow, as users of other runtimes write it; memory is limited by the cgroup here.
-    let medium = match medium.split(',').next().unwrap_or(medium) {
+    let (medium, size) = match medium.split_once(",size=") {
+        Some((medium, size)) => (medium, Some(parse_size(size)?)),
+        None => (medium, None),
+    };
+    let medium = match medium {
         "none" | "" => OverlayMedium::None,
         "memory" => OverlayMedium::Memory,
         "self" => OverlayMedium::SelfBacked,
@@ -79,7 +84,22 @@ pub fn parse_overlay(text: &str) -> anyhow::Result<OverlaySetting> {
             None => bail!("--overlay2: {other:?} is none of none, memory, self, dir=DIR"),
         },
     };
-    Ok(OverlaySetting { all, medium })
+    Ok(OverlaySetting { all, medium, size })
+}
+
+/// A number of bytes with `k`, `m`, `g` or `t` behind it, as tmpfs has it.
+fn parse_size(text: &str) -> anyhow::Result<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text.get(digits.len()..).unwrap_or_default().to_ascii_lowercase().as_str() {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        other => bail!("--overlay2: size {text:?} ends in {other:?}, which is none of k, m, g, t"),
+    };
+    let number: u64 = digits.parse().map_err(|_| anyhow!("--overlay2: size {text:?} is no number"))?;
+    number.checked_mul(1 << shift).with_context(|| format!("--overlay2: size {text:?} is too large"))
 }
 
 /// How trees are shared, from the command line.
@@ -340,7 +360,10 @@ mod tests {
         assert_eq!(parse_overlay("none").unwrap().medium, OverlayMedium::None);
         let setting = parse_overlay("all:dir=/var/tmp").unwrap();
         assert_eq!((setting.all, setting.medium), (true, OverlayMedium::Dir("/var/tmp".into())));
-        assert_eq!(parse_overlay("root:self,size=1g").unwrap().medium, OverlayMedium::SelfBacked);
-        assert!(parse_overlay("root:floppy").is_err() && parse_overlay("some:memory").is_err());
+        let setting = parse_overlay("root:self,size=1g").unwrap();
+        assert_eq!((setting.medium, setting.size), (OverlayMedium::SelfBacked, Some(1 << 30)));
+        for bad in ["root:floppy", "some:memory", "root:self,size=1x", "root:self,size=", "root:dir=x"] {
+            assert!(parse_overlay(bad).is_err(), "{bad}");
+        }
     }
 }

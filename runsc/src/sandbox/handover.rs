@@ -19,7 +19,7 @@ pub(super) fn boot_config(
     plan: &Plan,
     wires: &Wires,
     files: Vec<(i32, FdNumber)>,
-    cgroup: Option<&cgroup::Record>,
+    (cgroup, gofer): (Option<&cgroup::Record>, &Child),
 ) -> BootConfig {
     let Request { global, bundle, .. } = request;
     let spec = &bundle.spec;
@@ -43,8 +43,8 @@ pub(super) fn boot_config(
         files,
         start: request.start,
         die_with_parent: request.die_with_parent,
-        hostname: named(spec.hostname()),
-        domainname: named(spec.domainname()),
+        hostname: named(spec.hostname()).or_else(|| plan.names.as_ref().map(|names| names.0.clone())),
+        domainname: named(spec.domainname()).or_else(|| plan.names.as_ref().map(|names| names.1.clone())),
         sysctl: linux
             .and_then(|linux| linux.sysctl().as_ref())
             .map(|map| map.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
@@ -52,7 +52,7 @@ pub(super) fn boot_config(
         masked_paths: linux.and_then(|linux| linux.masked_paths().clone()).unwrap_or_default(),
         readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
         devices: linux.map(convert::devices).unwrap_or_default(),
-        namespaces: convert::namespaces(spec),
+        namespaces: plan.namespaces.clone(),
         network: plan.network,
         platform: plan.platform.clone(),
         strace: (global.strace || !global.strace_syscalls.is_empty()).then(|| StraceConfig {
@@ -60,7 +60,7 @@ pub(super) fn boot_config(
             buffer_size: global.strace_log_size,
         }),
         seccomp: linux.and_then(|linux| linux.seccomp().as_ref()).and_then(convert::seccomp),
-        cgroup_path: cgroup.map_or_else(|| "/".into(), |cgroup| cgroup.path.clone()),
+        cgroups: cgroup::places(cgroup, gofer.pid),
         limits: convert::limits(linux.and_then(|linux| linux.resources().as_ref())),
         cpuinfo_fd: plan.cpuinfo.as_ref().map(|file| file.as_raw_fd()),
         annotations: annotations(bundle),

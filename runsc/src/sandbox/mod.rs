@@ -28,7 +28,7 @@ use crate::{
 };
 use anyhow::Context;
 use boot::config::{
-    BootConfig, FdNumber, FileAccess, Network, Overlay, PlatformConfig, ProcessConfig, StartMode,
+    BootConfig, FdNumber, FileAccess, Namespaces, Network, Overlay, PlatformConfig, ProcessConfig, StartMode,
 };
 use host::launch::Child;
 use launch::Role;
@@ -115,6 +115,9 @@ struct Plan {
     files: MountPlan,
     platform: PlatformConfig,
     network: Network,
+    namespaces: Namespaces,
+    /// Host and domain name of a namespace that is not new.
+    names: Option<(String, String)>,
     /// Network namespace to be in.
     joined: Option<File>,
     /// Upper layers, guest files.
@@ -129,6 +132,8 @@ impl Plan {
         let process = convert::process(bundle.process()?)?;
         let platform = settings::platform(global)?;
         let (network, joined) = settings::network(global, &bundle.spec)?;
+        let namespaces = convert::namespaces(&bundle.spec, &settings::namespace_number);
+        let names = settings::shared_names(&bundle.spec)?;
         let overlay = convert::parse_overlay(&global.overlay2)?;
         let mut donated = Descriptors::default();
         let access = |access| match access {
@@ -146,7 +151,7 @@ impl Plan {
         )?;
         let log = settings::sandbox_log(global, request.id, request.command)?;
         let cpuinfo = File::open("/proc/cpuinfo").ok();
-        Ok(Self { process, files, platform, network, joined, donated, log, cpuinfo })
+        Ok(Self { process, files, platform, network, namespaces, names, joined, donated, log, cpuinfo })
     }
 }
 
@@ -190,7 +195,7 @@ pub fn create(mut request: Request<'_>) -> anyhow::Result<Sandbox> {
     gofer.open_gate()?;
 
     let guest_files = guest_files(pty.as_ref(), extra_files, &mut plan.donated)?;
-    let boot = handover::boot_config(&request, &plan, &wires, guest_files, cgroup.as_ref());
+    let boot = handover::boot_config(&request, &plan, &wires, guest_files, (cgroup.as_ref(), &gofer));
     let sandbox = start_sandbox(boot, &plan, &wires, pty.as_ref())?;
     undo.children.push(sandbox.pid);
     if let Some(cgroup) = &cgroup {
@@ -235,7 +240,7 @@ pub fn create(mut request: Request<'_>) -> anyhow::Result<Sandbox> {
 }
 
 fn start_gofer(request: &Request<'_>, plan: &Plan, wires: &Wires) -> anyhow::Result<Child> {
-    let map = settings::gofer_ids(request.global, &convert::namespaces(&request.bundle.spec));
+    let map = settings::gofer_ids(request.global, &plan.namespaces)?;
     // Mount points are made on the host where the container may write there; never in the host's own root.
     let writes_through = plan.files.root.overlay == Overlay::None && request.bundle.rootfs != Path::new("/");
     let config = inner::pack(&GoferSetup {

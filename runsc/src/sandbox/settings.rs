@@ -7,9 +7,12 @@ use crate::{
     convert,
     idmap::IdMap,
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use boot::config::{Network, Overlay, PlatformConfig};
-use nix::unistd::geteuid;
+use nix::{
+    sched::{CloneFlags, setns},
+    unistd::geteuid,
+};
 use oci_spec::runtime::LinuxNamespaceType;
 use std::{
     fs::{self, File, OpenOptions},
@@ -30,15 +33,46 @@ pub(super) fn sandbox_log(global: &Global, id: &str, command: &str) -> anyhow::R
     Ok(Some(file.with_context(|| format!("cannot open debug log {}", path.display()))?))
 }
 
-/// User namespace of the gofer: none for root, unless the configuration has one.
-pub(super) fn gofer_ids(global: &Global, namespaces: &boot::config::Namespaces) -> Option<IdMap> {
-    if !geteuid().is_root() {
-        return Some(IdMap::caller_with_subordinates().unwrap_or_else(IdMap::caller));
+/// User namespace of the gofer: as the configuration maps ids; without that none for root, and for others one with the caller alone.
+pub(super) fn gofer_ids(
+    global: &Global,
+    namespaces: &boot::config::Namespaces,
+) -> anyhow::Result<Option<IdMap>> {
+    if !namespaces.uid_map.is_empty() || !namespaces.gid_map.is_empty() {
+        let map = IdMap { users: namespaces.uid_map.clone(), groups: namespaces.gid_map.clone() };
+        map.check()?;
+        return Ok(Some(map));
     }
-    if !namespaces.uid_map.is_empty() {
-        return Some(IdMap { users: namespaces.uid_map.clone(), groups: namespaces.gid_map.clone() });
+    Ok((!geteuid().is_root() || global.rootless == Rootless::True).then(IdMap::caller))
+}
+
+/// The number of the namespace that `path` leads to.
+pub(super) fn namespace_number(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| std::os::unix::fs::MetadataExt::ino(&metadata))
+}
+
+/// Host and domain name, where the configuration has no UTS namespace or one by path.
+pub(super) fn shared_names(spec: &oci_spec::runtime::Spec) -> anyhow::Result<Option<(String, String)>> {
+    let Some(list) = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref()) else {
+        return Ok(None);
+    };
+    let listed = list.iter().find(|namespace| namespace.typ() == LinuxNamespaceType::Uts);
+    let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
+    let names = || nix::sys::utsname::uname().map(|uts| (text(uts.nodename()), text(uts.domainname())));
+    match listed.map(|namespace| namespace.path()) {
+        Some(None) => Ok(None),
+        None => Ok(Some(names().context("uname")?)),
+        Some(Some(path)) => {
+            let what = || format!("UTS namespace {}", path.display());
+            let file = File::open(path).with_context(what)?;
+            // On a thread of its own, which ends there.
+            let there = std::thread::scope(|scope| {
+                scope.spawn(|| setns(&file, CloneFlags::CLONE_NEWUTS).and_then(|()| names())).join()
+            });
+            let there = there.map_err(|_| anyhow!("joining failed")).and_then(|names| Ok(names?));
+            Ok(Some(there.with_context(what)?))
+        }
     }
-    (global.rootless == Rootless::True).then(IdMap::caller)
 }
 
 /// The container's cgroups; none where neither path nor limits are asked for.
@@ -84,13 +118,40 @@ pub(super) fn upper_layer(
     }
     let dir = match &setting.medium {
         Medium::None => return Ok(Overlay::None),
-        Medium::Memory => return Ok(Overlay::Memory),
+        Medium::Memory => return Ok(Overlay::Memory { size: setting.size }),
         Medium::SelfBacked => tree,
         Medium::Dir(dir) => dir,
     };
-    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(dir);
-    let file = file.with_context(|| format!("cannot make an overlay file in {}", dir.display()))?;
-    Ok(Overlay::File(files.keep(file.into())))
+    let context = || format!("cannot make an overlay file in {}", dir.display());
+    let file =
+        unlinked_file(dir).map_err(|error| anyhow!(crate::bundle::plain(&error))).with_context(context)?;
+    let room = nix::sys::statvfs::fstatvfs(&file).with_context(context)?;
+    if room.flags().contains(nix::sys::statvfs::FsFlags::ST_NOEXEC) {
+        bail!(
+            "{}: it is on a file system that is mounted noexec, so no program could run from it",
+            context()
+        );
+    }
+    // What the disk has room for now is what the container finds free.
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
+    let size = Some(setting.size.unwrap_or(free).max(1));
+    Ok(Overlay::File { fd: files.keep(file.into()), size })
+}
+
+/// A file without a name in `dir`, which nothing is left of when it is closed.
+fn unlinked_file(dir: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    match options.clone().custom_flags(libc::O_TMPFILE).open(dir) {
+        // Not every file system has those; then it has a name for a moment.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
+            let name = dir.join(format!(".runsc-rs-overlay-{}", std::process::id()));
+            let file = options.create_new(true).open(&name)?;
+            fs::remove_file(&name)?;
+            Ok(file)
+        }
+        other => other,
+    }
 }
 
 /// Where inet sockets lead, and the network namespace to be in for that.

@@ -75,14 +75,25 @@ pub struct BootConfig {
     pub strace: Option<StraceConfig>,
     /// The configuration's seccomp profile for applications.
     pub seccomp: Option<SeccompProfile>,
-    /// Path of the container's cgroup as `/proc/self/cgroup` is to show it.
-    pub cgroup_path: String,
+    /// Where the container is in each of the host's cgroup hierarchies, as `/proc/self/cgroup` is to show it.
+    pub cgroups: Vec<CgroupPlace>,
     /// Limits that applications are to see (`/proc/meminfo`, CPU count, cgroup files).
     pub limits: Limits,
     /// `/proc/cpuinfo` of the host, which the sandbox cannot read itself; none where the host has none.
     pub cpuinfo_fd: Option<FdNumber>,
     /// Annotations of the configuration.
     pub annotations: BTreeMap<String, String>,
+}
+
+/// A place in a cgroup hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupPlace {
+    /// Number of the hierarchy; 0 is version 2.
+    pub hierarchy: u32,
+    /// Its controllers or its name; empty in version 2.
+    pub controllers: String,
+    /// Path from its root; `/` where the container has no cgroup of its own there.
+    pub path: String,
 }
 
 /// Log output.
@@ -117,9 +128,17 @@ pub enum Overlay {
     #[default]
     None,
     /// Into memory.
-    Memory,
-    /// Into one (unlinked) host file that the sandbox was given.
-    File(FdNumber),
+    Memory {
+        /// At most so many bytes; half of the memory unless given.
+        size: Option<u64>,
+    },
+    /// The data of files into one (unlinked) host file that the sandbox was given.
+    File {
+        /// The file, empty.
+        fd: FdNumber,
+        /// At most so many bytes.
+        size: Option<u64>,
+    },
 }
 
 /// Who else changes a gofer-backed tree.
@@ -294,9 +313,10 @@ pub enum StartMode {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Namespaces {
-    /// Types asked for. The sandbox is one machine of its own, so every type is new whether asked for or not; the
-    /// list is what applications may be shown.
-    pub types: Vec<String>,
+    /// Namespaces that are not new: those that are joined by path, and those that the configuration does not list, which are the
+    /// host's. Type and number. The sandbox is a machine of its own, so what is in them is new all the same; applications see
+    /// the number that they would see without a sandbox.
+    pub shared: BTreeMap<String, u64>,
     /// User namespace: (inside, outside, count). The gofer runs in a host user namespace with these maps, so ids of
     /// files arrive translated already.
     pub uid_map: Vec<(u32, u32, u32)>,

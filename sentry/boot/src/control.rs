@@ -177,10 +177,6 @@ impl Methods for Sandbox {
         if !matches!(self.state().phase, Phase::Running) {
             return Err(Error::new(ErrorKind::WrongState, "cannot exec in a container that is not running"));
         }
-        if files.executable.is_some() {
-            let text = "an executable as a file is not supported: give its path in the container";
-            return Err(Error::new(ErrorKind::Unsupported, text).with_errno(95));
-        }
         let mut argv = args.argv.clone();
         if !args.filename.is_empty() {
             match argv.first_mut() {
@@ -201,7 +197,7 @@ impl Methods for Sandbox {
             terminal: args.stdio_is_pty,
             ..ProcessConfig::default()
         };
-        let prepared = self.container.prepare(&config, files.guest)?;
+        let prepared = self.container.prepare(&config, files.guest, files.executable)?;
         let group = &prepared.task.group;
         let pid = group.pid.number_in(&self.container.pid_ns).unwrap_or(0);
         {

@@ -5,7 +5,10 @@ use crate::{
     config::{Limits, PlatformConfig},
     host_facts,
 };
-use kernel::{Kernel, SyscallTable, kernel::KernelConfig};
+use kernel::{
+    Kernel, SyscallTable,
+    kernel::{KernelConfig, NamespaceIds},
+};
 use ksync::exec::Executor;
 use mem::MemoryFile;
 use mm::VdsoImage;
@@ -21,6 +24,7 @@ fn failed(kind: StartErrorKind, what: &str, error: impl std::fmt::Display) -> St
 pub fn build(
     platform: &PlatformConfig,
     limits: &Limits,
+    namespace_ids: NamespaceIds,
     syscalls: Arc<dyn SyscallTable>,
 ) -> Result<Arc<Kernel>, StartError> {
     let platform: Arc<dyn Platform> = match platform.name.as_str() {
@@ -46,6 +50,7 @@ pub fn build(
         memory_bytes,
         aux: host_facts::get().aux,
         allow_suid: true,
+        namespace_ids,
     });
     kernel.publish();
     Ok(kernel)

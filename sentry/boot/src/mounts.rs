@@ -2,13 +2,14 @@
 
 use crate::{
     StartError, StartErrorKind,
-    config::{Atime, BootConfig, FileAccess, MountConfig, MountKind, Overlay, PropagationMode},
+    config::{Atime, BootConfig, FdNumber, FileAccess, MountConfig, MountKind, Overlay, PropagationMode},
     nodes,
 };
 use abi::{Errno, FileType, OpenFlags, process::MountFlags};
-use fs::gofer::Connection;
-use mem::{IoDst, IoSrc, MemoryFile};
-use std::sync::Arc;
+use fs::{cgroup::Membership, gofer::Connection};
+use kernel::Kernel;
+use mem::{IoDst, IoSrc, MemoryFile, Store};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 use vfs::{
     Credentials, Lookup, MountArgs, MountNamespace, Path, UserNamespace, Vfs, WalkContext,
     mount::ops as mounting, ops, vfs::Mounted,
@@ -20,6 +21,11 @@ pub struct Builder<'a> {
     pub gofer: &'a Arc<Connection>,
     pub cred: Arc<Credentials>,
     pub memory: &'a Arc<MemoryFile>,
+    pub kernel: &'a Arc<Kernel>,
+    /// Where the container is in hierarchies of cgroups, as a mount of them shows it.
+    pub cgroups: &'a [Membership],
+    /// What upper layers take their pages from, by the descriptor's number in the configuration.
+    pub stores: RefCell<BTreeMap<FdNumber, Store>>,
 }
 
 fn bad(what: &str, errno: Errno) -> StartError {
@@ -83,11 +89,10 @@ impl Builder<'_> {
         let lower = fs::gofer::attach(self.vfs, self.gofer, attach, options)?;
         match overlay {
             Overlay::None => Ok(lower),
-            // A host file as the upper layer's store is not used yet: what is written is in memory either way.
-            Overlay::Memory | Overlay::File(_) => {
-                let (fs, root) =
-                    fs::tmpfs::Tmpfs::new(self.vfs, self.memory, "tmpfs", &fs::tmpfs::Options::default())?;
-                fs::overlay::mount(self.vfs, lower, (fs, root))
+            Overlay::Memory { size } => fs::overlay::over_tmpfs(self.vfs, self.memory, None, size, lower),
+            Overlay::File { fd, size } => {
+                let store = self.stores.borrow_mut().remove(&fd).ok_or(Errno::EBADF)?;
+                fs::overlay::over_tmpfs(self.vfs, self.memory, Some(Arc::new(store)), size, lower)
             }
         }
     }
@@ -128,8 +133,9 @@ impl Builder<'_> {
             MountKind::Devtmpfs => typed(b"devtmpfs"),
             MountKind::Devpts => typed(b"devpts"),
             MountKind::Mqueue => typed(b"mqueue"),
-            MountKind::Cgroup => typed(b"cgroup"),
-            MountKind::Cgroup2 => typed(b"cgroup2"),
+            MountKind::Cgroup | MountKind::Cgroup2 => {
+                return self.add_cgroups(ns, ctx, mount, &target).map_err(|e| bad(&what, e));
+            }
         };
         let mounted = mounted.map_err(|e| bad(&what, e))?;
         let flags = flags(mount);
@@ -155,6 +161,43 @@ impl Builder<'_> {
             kind.set(MountFlags::REC, p.recursive);
             let name = mount.destination.as_bytes();
             mounting::mount(ctx, ns, b"", name, b"", kind.bits(), b"").map_err(|e| bad(&what, e))?;
+        }
+        Ok(())
+    }
+
+    /// Cgroups as the host has them: version 2, or a directory with a mount for each hierarchy of version 1. A mount shows the
+    /// container's cgroup and says where that is.
+    fn add_cgroups(
+        &self,
+        ns: &Arc<MountNamespace>,
+        ctx: &WalkContext,
+        mount: &MountConfig,
+        target: &Path,
+    ) -> Result<(), Errno> {
+        let attach = |version: u8, options: &str, path: &str, target: &Path| {
+            let whole = fs::cgroup::at_path(self.kernel, version, options, path);
+            let whole = self.vfs.kernel_mount(whole, "cgroup");
+            let root = Path::new(whole.clone(), whole.root.clone())?;
+            let part = self.vfs.context(root, self.cred.clone()).resolve(path.as_bytes(), Lookup::FOLLOW)?;
+            self.vfs.mount_part_at(ns, target, &part, mount.source.as_bytes(), flags(mount))
+        };
+        let first: Vec<_> = self.cgroups.iter().filter(|c| c.hierarchy != 0).collect();
+        if mount.kind == MountKind::Cgroup2 || first.is_empty() {
+            let path = self.cgroups.iter().find(|c| c.hierarchy == 0).map_or("/", |c| &c.path);
+            return attach(2, "", path, target);
+        }
+        let directory = self.typed(b"tmpfs", "mode=755")?;
+        self.vfs.mount_at(ns, target, directory, b"tmpfs", flags(mount) - MountFlags::RDONLY)?;
+        for place in first {
+            let name = place.controllers.strip_prefix("name=").unwrap_or(&place.controllers);
+            let point = format!("{}/{name}", mount.destination);
+            ops::mkdir(ctx, point.as_bytes(), 0o755)?;
+            let point = ctx.resolve(point.as_bytes(), Lookup::FOLLOW)?;
+            attach(1, &place.controllers, &place.path, &point)?;
+            for alias in name.split(',').filter(|alias| *alias != name) {
+                let alias = format!("{}/{alias}", mount.destination);
+                ops::symlink(ctx, name.as_bytes(), alias.as_bytes())?;
+            }
         }
         Ok(())
     }

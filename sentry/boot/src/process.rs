@@ -45,11 +45,13 @@ pub struct Prepared {
 }
 
 impl Container {
-    /// Makes a process with `files` as its descriptors (number there, descriptor here).
+    /// Makes a process with `files` as its descriptors (number there, descriptor here). It executes `executable` if that is given,
+    /// else what its arguments name.
     pub fn prepare(
         &self,
         config: &ProcessConfig,
         files: Vec<(i32, OwnedFd)>,
+        executable: Option<OwnedFd>,
     ) -> Result<Prepared, StartError> {
         let cred = self.credentials(config);
         let cwd = self.working_directory(config, &cred)?;
@@ -61,9 +63,19 @@ impl Container {
             cred: cred.clone(),
             umask: 0,
         };
-        let (file, path) = find_program(&ctx, config)?;
         let fds = FdTable::new();
-        let terminal = self.open_files(&fds, files, config.terminal, &cred)?;
+        let terminal;
+        let (file, path) = match executable {
+            None => {
+                let found = find_program(&ctx, config)?;
+                terminal = self.open_files(&fds, files, config.terminal, &cred)?;
+                found
+            }
+            Some(executable) => {
+                terminal = self.open_files(&fds, files, config.terminal, &cred)?;
+                self.program_of(executable, config, &fds, &cred)?
+            }
+        };
         let bytes = |texts: &[String]| texts.iter().map(|t| t.clone().into_bytes()).collect();
         let argv: Vec<Vec<u8>> = bytes(&config.args);
         let program = Program { file, path: path.clone().into_bytes(), argv, envp: bytes(&config.env) };
@@ -173,6 +185,32 @@ impl Container {
             fds.put(Fd(number), file, u64::MAX, false).map_err(|e| internal("too many descriptors", e))?;
         }
         Ok(ours)
+    }
+}
+
+impl Container {
+    /// A program that was handed over as a descriptor, and the path that it is executed by: its `argv[0]`. A script's interpreter has
+    /// to open it, so that one stays open, and is known by its number (as with `fexecve(3)`).
+    fn program_of(
+        &self,
+        executable: OwnedFd,
+        config: &ProcessConfig,
+        fds: &FdTable,
+        cred: &Arc<Credentials>,
+    ) -> Result<(Arc<vfs::File>, String), StartError> {
+        let bad = |why: &str| {
+            StartError::new(StartErrorKind::BadConfig, format!("the file to execute cannot be used: {why}"))
+        };
+        let file = self.host_files.open_program(executable, cred).map_err(|e| bad(e.message()))?;
+        let mut start = [0; 2];
+        let read = file.ops().read_at(&file, 0, &mut mem::IoDst::bytes(&mut start));
+        read.map_err(|e| bad(e.message()))?;
+        if start != *b"#!" {
+            return Ok((file, config.args.first().cloned().unwrap_or_default()));
+        }
+        let fd =
+            fds.add(file.clone(), 3, u64::MAX, false).map_err(|e| internal("too many descriptors", e))?;
+        Ok((file, format!("/dev/fd/{}", fd.0)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     BootError, ReadyReport, StartError, StartErrorKind,
-    config::{BootConfig, Network, ProcessConfig},
+    config::{BootConfig, FdNumber, MountKind, Network, Overlay, ProcessConfig},
     control::Sandbox,
     filter, logging, machine,
     mounts::Builder,
@@ -10,14 +10,18 @@ use crate::{
     report, window,
 };
 use control_server::Pending;
-use fs::{gofer::Connection, host::HostFiles};
+use fs::{cgroup::Membership, gofer::Connection, host::HostFiles};
 use gofer_client::{Client, EventStream};
 use kernel::{
     Kernel,
-    namespaces::{Namespaces, UtsNames, UtsNamespace},
+    kernel::NamespaceIds,
+    namespaces::{Namespaces, OpaqueNamespace, UtsNames, UtsNamespace},
     tree::ExitStatus,
 };
+use mem::Store;
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     io,
     os::fd::OwnedFd,
     sync::{Arc, atomic::Ordering},
@@ -39,12 +43,22 @@ struct Descriptors {
     files: Vec<(i32, OwnedFd)>,
     log: Option<OwnedFd>,
     cpuinfo: Option<OwnedFd>,
+    /// Of upper layers, by their numbers in the configuration.
+    stores: BTreeMap<FdNumber, OwnedFd>,
 }
 
 impl Descriptors {
     fn take(config: &BootConfig) -> io::Result<Self> {
         let take = host::inherit::take;
         let files = config.files.iter().map(|(number, fd)| Ok((*number, take(*fd)?)));
+        let of_mounts = config.mounts.iter().map(|mount| match mount.kind {
+            MountKind::Gofer { overlay, .. } => overlay,
+            _ => Overlay::None,
+        });
+        let stores = of_mounts.chain([config.root.overlay]).filter_map(|overlay| match overlay {
+            Overlay::File { fd, .. } => Some(take(fd).map(|file| (fd, file))),
+            _ => None,
+        });
         Ok(Self {
             control: take(config.control_fd)?,
             gofer: take(config.gofer_fd)?,
@@ -52,6 +66,7 @@ impl Descriptors {
             files: files.collect::<io::Result<_>>()?,
             log: config.log.as_ref().map(|l| take(l.fd)).transpose()?,
             cpuinfo: config.cpuinfo_fd.map(take).transpose()?,
+            stores: stores.collect::<io::Result<_>>()?,
         })
     }
 }
@@ -93,7 +108,9 @@ fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartErro
         window::block().map_err(|e| internal("cannot block SIGWINCH", e))?;
     }
     let table = syscalls::Table::new(config.strace.is_some());
-    let kernel = machine::build(&config.platform, &config.limits, table)?;
+    let shared = |kind: &str| config.namespaces.shared.get(kind).copied();
+    let ids = NamespaceIds { user: shared("user"), pid: shared("pid") };
+    let kernel = machine::build(&config.platform, &config.limits, ids, table)?;
     fs::register(&kernel).map_err(|e| internal("file systems and devices", e))?;
     fs::cgroup::set_limits(shown_limits(&config.limits));
     if let Some(fd) = fds.cpuinfo {
@@ -104,11 +121,11 @@ fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartErro
     kernel.max_tasks.store(config.limits.pids.unwrap_or(u64::MAX), Ordering::Relaxed);
     let events = EventStream::new(fds.gofer_events);
     let gofer = Connection::new(Client::new(fds.gofer), Some(events)).map_err(|e| internal("gofer", e))?;
-    let container = container(config, &kernel, &gofer)?;
+    let container = container(config, &kernel, &gofer, fds.stores)?;
     let mut process = config.process.clone();
     complete_environment(&mut process, &container);
     machine::start_workers(&kernel)?;
-    let init = container.prepare(&process, fds.files)?;
+    let init = container.prepare(&process, fds.files, None)?;
     let sandbox = Sandbox::new(config.id.clone(), container, init);
     let told = sandbox.clone();
     let _ = kernel.on_root_end.set(Box::new(move |group, status| told.ended(group, status)));
@@ -140,6 +157,7 @@ fn container(
     config: &BootConfig,
     kernel: &Arc<Kernel>,
     gofer: &Arc<Connection>,
+    stores: BTreeMap<FdNumber, OwnedFd>,
 ) -> Result<Container, StartError> {
     let user_ns = kernel.root_user_ns.clone();
     if !config.namespaces.uid_map.is_empty() {
@@ -152,10 +170,40 @@ fn container(
         user_ns.with_maps(|maps| {
             maps.uid = extents(&config.namespaces.uid_map);
             maps.gid = extents(&config.namespaces.gid_map);
+            let hosts = |map: &[(u32, u32, u32)]| map.iter().map(|(_, outside, _)| *outside).collect();
+            maps.outside = (hosts(&config.namespaces.uid_map), hosts(&config.namespaces.gid_map));
         });
     }
     let cred = Credentials::root(user_ns.clone());
-    let builder = Builder { vfs: &kernel.vfs, gofer, cred, memory: &kernel.memory };
+    let store = |(number, fd)| match Store::new(fd) {
+        Ok(store) => Ok((number, store)),
+        Err(e) => Err(internal("the overlay's file cannot be used", e.message())),
+    };
+    let stores = stores.into_iter().map(store).collect::<Result<_, _>>()?;
+    let cgroups = config.cgroups.iter().map(|place| Membership {
+        hierarchy: place.hierarchy,
+        controllers: place.controllers.clone(),
+        path: place.path.clone(),
+    });
+    let cgroups: Vec<_> = cgroups.collect();
+    let shared = |kind: &str| config.namespaces.shared.get(kind).copied();
+    fs::cgroup::set_membership(cgroups.clone(), shared("cgroup"));
+    let shown = |mut place: Membership| {
+        if shared("cgroup").is_none() {
+            "/".clone_into(&mut place.path);
+        }
+        place
+    };
+    let cgroups: Vec<_> = cgroups.into_iter().map(shown).collect();
+    let builder = Builder {
+        vfs: &kernel.vfs,
+        gofer,
+        cred,
+        memory: &kernel.memory,
+        kernel,
+        cgroups: &cgroups,
+        stores: RefCell::new(stores),
+    };
     let _ = kernel.new_net_namespace.set(Box::new(net::namespace::unshared));
     let net = net::namespace::opaque(match config.network {
         Network::Host => net::NetNamespace::of_host(user_ns.clone(), kernel.executor.reactor().clone()),
@@ -166,14 +214,21 @@ fn container(
         host: config.hostname.clone().unwrap_or_else(|| "runsc-rs".into()).into_bytes(),
         domain: config.domainname.clone().unwrap_or_else(|| "(none)".into()).into_bytes(),
     };
+    let id = |kind: &str| shared(kind).unwrap_or_else(next_namespace_id);
+    let numbered = |ns: Arc<OpaqueNamespace>, kind: &str| match shared(kind) {
+        None => ns,
+        Some(id) => {
+            Arc::new(OpaqueNamespace { id, user_ns: ns.user_ns.clone(), contents: ns.contents.clone() })
+        }
+    };
     let ns = Arc::new(Namespaces {
-        uts: UtsNamespace::new(user_ns.clone(), names),
-        ipc: kernel.create_ipc_namespace(user_ns.clone()),
-        net,
+        uts: UtsNamespace::numbered(id("uts"), user_ns.clone(), names),
+        ipc: numbered(kernel.create_ipc_namespace(user_ns.clone()), "ipc"),
+        net: numbered(net, "network"),
         mount,
         pid_for_children: kernel.root_pid_ns.clone(),
-        time_id: next_namespace_id(),
-        cgroup_id: next_namespace_id(),
+        time_id: id("time"),
+        cgroup_id: id("cgroup"),
     });
     let _ = kernel.root_namespaces.set(ns.clone());
     let host_files = HostFiles::new(&kernel.vfs, kernel.executor.reactor())

@@ -4,12 +4,17 @@
 //! the container was started with ([`set_limits`]) and what is used. **Absent on purpose:** groups below it, which could
 //! divide nothing: they cannot be made (`EPERM`).
 
+mod membership;
+
+pub use membership::{Membership, set_membership};
+pub(crate) use membership::{cpuset, of_process};
+
 use crate::{
     proc::{
         status,
         system::{cpu_times, used_memory},
     },
-    pseudo::{Child, PseudoFs, PseudoInode, StaticDir, file, link, text, writable},
+    pseudo::{Child, PseudoFs, PseudoInode, StaticDir, file, text, writable},
 };
 use abi::{
     Errno,
@@ -19,12 +24,9 @@ use kernel::{Kernel, current};
 use ksync::{Mutex, rank};
 use std::{
     fmt::Write,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
 };
-use vfs::{FileSystem, FileSystemType, Inode};
+use vfs::{FileSystemType, vfs::Mounted};
 
 /// Limits as the files show them; `None` is no limit.
 #[derive(Clone, Debug, Default)]
@@ -48,11 +50,12 @@ static LIMITS: Mutex<Limits> = Mutex::new(
     Limits { memory: None, memory_swap: None, pids: None, cpu_quota: None, cpu_shares: None, cpuset: None },
 );
 
-/// Whether a hierarchy of version 1 was mounted: `/proc/pid/cgroup` lists its controllers then.
-static VERSION_1: AtomicBool = AtomicBool::new(false);
-
 /// Sets what the files show (at start, and when an operator changes limits).
-pub fn set_limits(limits: Limits) {
+pub fn set_limits(mut limits: Limits) {
+    for bytes in limits.memory.iter_mut().chain(limits.memory_swap.iter_mut()) {
+        // Memory is counted in pages.
+        *bytes = mem::page_down(*bytes);
+    }
     *LIMITS.lock() = limits;
 }
 
@@ -60,21 +63,10 @@ fn limits() -> Limits {
     LIMITS.lock().clone()
 }
 
-/// The controllers of version 1, in the order of their hierarchies.
-const CONTROLLERS: [&str; 7] = ["cpuset", "cpu,cpuacct", "memory", "devices", "freezer", "blkio", "pids"];
-
-/// `/proc/PID/cgroup`.
-pub(crate) fn of_process() -> String {
-    let mut t = String::new();
-    if VERSION_1.load(Ordering::Relaxed) {
-        for (number, controllers) in CONTROLLERS.iter().enumerate().rev() {
-            let _ = writeln!(t, "{}:{controllers}:/", number + 2);
-        }
-        t.push_str("1:name=systemd:/\n");
-    }
-    t.push_str("0::/\n");
-    t
-}
+/// The controllers of version 1 of which there are files.
+const CONTROLLERS: [&str; 8] = ["cpuset", "cpu", "cpuacct", "memory", "devices", "freezer", "blkio", "pids"];
+/// Further ones that a mount may name.
+const OTHERS: [&str; 6] = ["net_cls", "net_prio", "perf_event", "hugetlb", "rdma", "misc"];
 
 fn max(limit: Option<u64>) -> String {
     limit.map_or_else(|| "max\n".to_owned(), |n| format!("{n}\n"))
@@ -241,13 +233,20 @@ fn version2(make: &Make) -> Child {
 /// What version 1 shows for no limit: the largest multiple of a page.
 const UNLIMITED: u64 = 0x7fff_ffff_ffff_f000;
 
-fn controller(make: &Make, name: &str) -> Child {
+/// The directory of a hierarchy with these controllers.
+fn hierarchy(make: &Make, controllers: &str) -> Child {
     let dir = StaticDir::new()
         .with("cgroup.procs", make.members(false))
         .with("tasks", make.members(true))
         .with("cgroup.clone_children", text("0\n"))
         .with("notify_on_release", text("0\n"));
-    let dir = match name {
+    let dir = controllers.split(',').fold(dir, |dir, name| controller(dir, make, name));
+    Child { mode: 0o755, ..dir.child() }
+}
+
+/// Adds the files of a controller.
+fn controller(dir: StaticDir, make: &Make, name: &str) -> StaticDir {
+    match name {
         "memory" => dir
             .with("memory.limit_in_bytes", make.limit(|l| format!("{}\n", l.memory.unwrap_or(UNLIMITED))))
             .with("memory.soft_limit_in_bytes", make.limit(|_| format!("{UNLIMITED}\n")))
@@ -270,11 +269,12 @@ fn controller(make: &Make, name: &str) -> Child {
                     )
                 }),
             ),
-        "cpu,cpuacct" => dir
+        "cpu" => dir
             .with("cpu.cfs_quota_us", make.limit(|l| l.cpu_quota.map_or_else(|| "-1\n".into(), |(q, _)| format!("{q}\n"))))
             .with("cpu.cfs_period_us", make.limit(|l| format!("{}\n", l.cpu_quota.map_or(100_000, |(_, p)| p))))
             .with("cpu.shares", make.limit(|l| format!("{}\n", l.cpu_shares.unwrap_or(1024))))
-            .with("cpu.stat", text("nr_periods 0\nnr_throttled 0\nthrottled_time 0\n"))
+            .with("cpu.stat", text("nr_periods 0\nnr_throttled 0\nthrottled_time 0\n")),
+        "cpuacct" => dir
             .with("cpuacct.usage", make.of(|k| format!("{}\n", cpu_times(k).0 + cpu_times(k).1)))
             .with("cpuacct.usage_user", make.of(|k| format!("{}\n", cpu_times(k).0)))
             .with("cpuacct.usage_sys", make.of(|k| format!("{}\n", cpu_times(k).1)))
@@ -294,45 +294,56 @@ fn controller(make: &Make, name: &str) -> Child {
         "freezer" => dir.with("freezer.state", text("THAWED\n")),
         "devices" => dir.with("devices.list", text("a *:* rwm\n")),
         _ => dir,
-    };
-    Child { mode: 0o755, ..dir.child() }
+    }
+}
+
+/// The controllers that mount options name, or `name=...`; empty where they name none.
+fn asked_for(data: &str) -> String {
+    let known = |o: &&str| CONTROLLERS.contains(o) || OTHERS.contains(o) || o.starts_with("name=");
+    data.split(',').filter(known).collect::<Vec<_>>().join(",")
 }
 
 fn version1(make: &Make, data: &str) -> Child {
-    // A single controller is asked for as a mount option; without any, there is a directory for each.
-    let asked = |c: &&str| c.split(',').any(|c| data.split(',').any(|o| o == c));
-    if let Some(name) = CONTROLLERS.iter().copied().find(asked) {
-        return controller(make, name);
+    let asked = asked_for(data);
+    if !asked.is_empty() {
+        return hierarchy(make, &asked);
     }
-    let mut dir = StaticDir::new();
-    for name in CONTROLLERS {
-        dir.add(name, controller(make, name));
-        for alias in name.split(',').filter(|a| *a != name) {
-            dir.add(alias, link(name));
-        }
-    }
-    dir.add("systemd", controller(make, "systemd"));
+    // Without any, there is a directory for each.
+    let dir = CONTROLLERS.iter().fold(StaticDir::new(), |dir, name| dir.with(name, hierarchy(make, name)));
     Child { mode: 0o755, ..dir.child() }
+}
+
+/// A hierarchy of version 2 (`cgroup2`) or 1 (with the controllers that `data` names) in which the container's cgroup is at `path`;
+/// nothing is shown of what is above it.
+pub fn at_path(kernel: &Arc<Kernel>, version: u8, data: &str, path: &str) -> Mounted {
+    let make = Make(Arc::downgrade(kernel));
+    let (name, magic, group) = match version {
+        1 => ("cgroup", CGROUP_SUPER_MAGIC, version1(&make, data)),
+        _ => ("cgroup2", CGROUP2_SUPER_MAGIC, version2(&make)),
+    };
+    let within =
+        |inner: Child, name: &str| Child { mode: 0o755, ..StaticDir::new().with(name, inner).child() };
+    let root = path.split('/').rev().filter(|part| !part.is_empty()).fold(group, within);
+    let mut options = if version == 1 { asked_for(data) } else { String::new() };
+    if !options.is_empty() {
+        options.insert(0, ',');
+    }
+    let fs = PseudoFs::new(&kernel.vfs, name, magic, options);
+    let root = PseudoInode::root(&fs, root);
+    (fs, root)
 }
 
 /// Makes the types known.
 pub fn register(kernel: &Arc<Kernel>) {
-    for (name, magic) in [("cgroup", CGROUP_SUPER_MAGIC), ("cgroup2", CGROUP2_SUPER_MAGIC)] {
-        let make = Make(Arc::downgrade(kernel));
+    for (name, version) in [("cgroup", 1), ("cgroup2", 2)] {
+        let kernel_of = Arc::downgrade(kernel);
         kernel.vfs.register_type(FileSystemType {
             name,
             user_mountable: true,
             nodev: true,
             mount: Arc::new(move |args| {
-                let fs = PseudoFs::new(&args.ctx.vfs, name, magic, String::new());
-                let root = if name == "cgroup2" {
-                    version2(&make)
-                } else {
-                    VERSION_1.store(true, Ordering::Relaxed);
-                    version1(&make, args.data)
-                };
-                let root = PseudoInode::root(&fs, root);
-                Ok((fs as Arc<dyn FileSystem>, root as Arc<dyn Inode>))
+                let kernel = kernel_of.upgrade().ok_or(Errno::EIO)?;
+                Ok(at_path(&kernel, version, args.data, "/"))
             }),
         });
     }

@@ -97,6 +97,15 @@ impl HostFiles {
     }
 }
 
+impl HostFiles {
+    /// The same for a program. `EACCES` unless it is a regular file that can be read.
+    pub fn open_program(&self, fd: OwnedFd, cred: &Arc<Credentials>) -> Result<Arc<File>, Errno> {
+        let file = self.open(fd, cred)?;
+        let regular = FileType::from_mode(file.path().inode_ref().attr()?.mode) == Some(FileType::Regular);
+        if regular && file.flags().readable() { Ok(file) } else { Err(Errno::EACCES) }
+    }
+}
+
 /// What is changed of attributes without the host's knowing.
 struct Owner {
     uid: Uid,
@@ -162,6 +171,8 @@ impl HostInode {
             (FileType::CharDevice, 7) if memory => return Ok("/dev/full".into()),
             (FileType::CharDevice, 8) if memory => return Ok("/dev/random".into()),
             (FileType::CharDevice, 9) if memory => return Ok("/dev/urandom".into()),
+            // As a path, as that of any file: the C library takes what `/proc/self/exe` says for one.
+            (FileType::Regular, _) => "/host",
             _ => "host",
         };
         Ok(format!("{name}:[{}]", status.ino))

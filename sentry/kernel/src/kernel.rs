@@ -63,6 +63,17 @@ pub struct KernelConfig {
     pub aux: AuxInfo,
     /// Set-id bits and file capabilities count.
     pub allow_suid: bool,
+    /// Numbers of the first namespaces.
+    pub namespace_ids: NamespaceIds,
+}
+
+/// Numbers of namespaces that are there from the start, where they are not to be new ones.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct NamespaceIds {
+    /// Of the user namespace.
+    pub user: Option<u64>,
+    /// Of the pid namespace.
+    pub pid: Option<u64>,
 }
 
 /// Makes files for `memfd_create(2)`: from a name, `MFD_*` and who asks.
@@ -132,8 +143,12 @@ impl Kernel {
             vdso,
             aux,
             allow_suid,
+            namespace_ids,
         } = config;
-        let root_user_ns = UserNamespace::initial();
+        let root_user_ns = match namespace_ids.user {
+            Some(id) => UserNamespace::initial_numbered(id),
+            None => UserNamespace::initial(),
+        };
         Arc::new(Self {
             executor,
             platform,
@@ -146,7 +161,7 @@ impl Kernel {
             aux,
             allow_suid,
             tree: Mutex::new(rank::TASK_TREE, ProcessTree::default()),
-            root_pid_ns: PidNamespace::initial(root_user_ns.clone()),
+            root_pid_ns: PidNamespace::initial(root_user_ns.clone(), namespace_ids.pid),
             root_user_ns,
             root_namespaces: OnceLock::new(),
             futexes: Futexes::default(),

@@ -34,7 +34,11 @@ pub struct UtsNames {
 impl UtsNamespace {
     /// A namespace with these names.
     pub fn new(user_ns: Arc<UserNamespace>, names: UtsNames) -> Arc<Self> {
-        Arc::new(Self { id: next_namespace_id(), user_ns, names: Mutex::new(rank::LEAF, names) })
+        Self::numbered(next_namespace_id(), user_ns, names)
+    }
+    /// The same with the number `id`.
+    pub fn numbered(id: u64, user_ns: Arc<UserNamespace>, names: UtsNames) -> Arc<Self> {
+        Arc::new(Self { id, user_ns, names: Mutex::new(rank::LEAF, names) })
     }
 }
 
@@ -69,7 +73,7 @@ pub struct Namespaces {
     pub mount: Arc<MountNamespace>,
     /// The namespace that children are made in (`setns`, `unshare`); a task's own never changes.
     pub pid_for_children: Arc<PidNamespace>,
-    /// Numbers only: no separate clocks (`time_namespaces(7)`) and no separate cgroup view yet.
+    /// Numbers only: no separate clocks (`time_namespaces(7)`); of cgroups, which paths are shown is all the difference.
     pub time_id: u64,
     pub cgroup_id: u64,
 }

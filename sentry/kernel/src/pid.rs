@@ -43,9 +43,9 @@ pub struct PidNamespace {
 }
 
 impl PidNamespace {
-    /// The initial namespace.
-    pub fn initial(user_ns: Arc<UserNamespace>) -> Arc<Self> {
-        Self::make(None, user_ns)
+    /// The initial namespace, with the number `id` if that is given.
+    pub fn initial(user_ns: Arc<UserNamespace>, id: Option<u64>) -> Arc<Self> {
+        Self::make(None, user_ns, id)
     }
 
     /// A namespace below `parent`; `ENOSPC` below the 32nd level.
@@ -53,12 +53,12 @@ impl PidNamespace {
         if parent.level >= 32 {
             return Err(Errno::ENOSPC);
         }
-        Ok(Self::make(Some(parent.clone()), user_ns))
+        Ok(Self::make(Some(parent.clone()), user_ns, None))
     }
 
-    fn make(parent: Option<Arc<PidNamespace>>, user_ns: Arc<UserNamespace>) -> Arc<Self> {
+    fn make(parent: Option<Arc<PidNamespace>>, user_ns: Arc<UserNamespace>, id: Option<u64>) -> Arc<Self> {
         Arc::new(Self {
-            id: next_namespace_id(),
+            id: id.unwrap_or_else(next_namespace_id),
             level: parent.as_ref().map_or(0, |p| p.level + 1),
             parent,
             user_ns,
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_nested_number_is_seen_above_but_not_below() {
         let user = UserNamespace::initial();
-        let root = PidNamespace::initial(user.clone());
+        let root = PidNamespace::initial(user.clone(), None);
         let inner = PidNamespace::child(&root, user).unwrap();
         let outer_pid = Pid::allocate(&root, &[]).unwrap();
         let pid = Pid::allocate(&inner, &[]).unwrap();

@@ -6,7 +6,10 @@
 //! host (a hole), as do all of them with [`MemoryFile::trim`].
 //! **Lock order:** [`rank::MEMORY_FILE`].
 
-use crate::{PAGE_SIZE, RangeMap, VolatileSlice, free::FreeSpace};
+use crate::{
+    PAGE_SIZE, VolatileSlice,
+    alloc::{Alloc, Hint},
+};
 use abi::Errno;
 use ksync::{Mutex, rank};
 use std::{
@@ -22,83 +25,6 @@ const SIZE: u64 = 1 << 40;
 const WARM_MAX: u64 = 4 << 20;
 /// Cleared pages are kept in runs of at least this size, so that they fit somebody.
 const WARM_MIN: u64 = 4 * PAGE_SIZE;
-/// Requests of more than this are not for cleared pages.
-const WARM_REQUEST: u64 = 1 << 20;
-
-/// Where in the file a new range is wanted.
-///
-/// Host mappings of neighbouring addresses merge into one where their offsets are neighbours too, so what grows upwards
-/// (the heap, files) and what is placed downwards (`mmap`) take their ranges from the two ends of the file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Hint {
-    /// Anywhere; neighbours in time ascend.
-    #[default]
-    Up,
-    /// Anywhere; neighbours in time descend.
-    Down,
-    /// Right here if that is free, else as `Up`.
-    At(u64),
-    /// Right below this offset if that is free, else as `Down`.
-    Below(u64),
-}
-
-struct Alloc {
-    /// References of each page that is in use.
-    refs: RangeMap<u32>,
-    /// From here to `fresh_end` nothing was ever used.
-    fresh: u64,
-    /// End of what was never used.
-    fresh_end: u64,
-    /// Free ranges outside `fresh..fresh_end`: holes.
-    free: FreeSpace,
-    /// Free ranges that the host holds cleared pages for.
-    warm: FreeSpace,
-    /// Bytes of `warm`.
-    warm_bytes: u64,
-    /// Pages in use.
-    used_bytes: u64,
-}
-
-impl Alloc {
-    fn take_at(&mut self, start: u64, len: u64) -> Option<u64> {
-        let end = start.checked_add(len)?;
-        if start == self.fresh && end <= self.fresh_end {
-            self.fresh = end;
-        } else if end == self.fresh_end && start >= self.fresh {
-            self.fresh_end = start;
-        } else if self.warm.take_at(start..end) {
-            self.warm_bytes -= len;
-        } else if !self.free.take_at(start..end) {
-            return None;
-        }
-        Some(start)
-    }
-
-    /// Where `len` bytes are, and whether the host holds them.
-    fn take(&mut self, len: u64, hint: Hint) -> Option<(u64, bool)> {
-        let (exact, down) = match hint {
-            Hint::Up => (None, false),
-            Hint::Down => (None, true),
-            Hint::At(at) => (Some(at), false),
-            Hint::Below(at) => (at.checked_sub(len), true),
-        };
-        if let Some(at) = exact.and_then(|at| self.take_at(at, len)) {
-            return Some((at, false));
-        }
-        if len <= WARM_REQUEST
-            && let Some(at) = self.warm.take(len, down)
-        {
-            self.warm_bytes -= len;
-            return Some((at, true));
-        }
-        if let Some(at) = self.free.take(len, down) {
-            return Some((at, false));
-        }
-        let at = if down { self.fresh_end.checked_sub(len)? } else { self.fresh };
-        self.take_at(at, len).map(|at| (at, false))
-    }
-}
-
 /// All application memory of a sandbox.
 pub struct MemoryFile {
     fd: OwnedFd,
@@ -143,19 +69,10 @@ impl MemoryFile {
             return Err(std::io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
-        let alloc = Alloc {
-            refs: RangeMap::new(),
-            fresh: 0,
-            fresh_end: SIZE,
-            free: FreeSpace::default(),
-            warm: FreeSpace::default(),
-            warm_bytes: 0,
-            used_bytes: 0,
-        };
         Ok(Self {
             fd,
             base,
-            alloc: Mutex::new(rank::MEMORY_FILE, alloc),
+            alloc: Mutex::new(rank::MEMORY_FILE, Alloc::new(SIZE)),
             limit_bytes,
             machine_bytes: limit_bytes,
         })
@@ -197,22 +114,13 @@ impl MemoryFile {
 
     /// One more reference for each page of `range`, which is in use.
     pub fn retain(&self, range: Range<u64>) {
-        self.alloc.lock().refs.update(range, |_, refs| *refs = refs.saturating_add(1));
+        self.alloc.lock().retain(range);
     }
 
     /// One reference less for each page of `range`; pages without any go back to the host.
     pub fn release(&self, range: Range<u64>) {
-        let mut freed = Vec::new();
         let mut alloc = self.alloc.lock();
-        alloc.refs.update(range.clone(), |part, refs| {
-            *refs = refs.saturating_sub(1);
-            if *refs == 0 {
-                freed.push(part);
-            }
-        });
-        for part in &freed {
-            alloc.refs.remove(part.clone());
-        }
+        let freed = alloc.release(range);
         let mut room = WARM_MAX.saturating_sub(alloc.warm_bytes);
         drop(alloc);
         if freed.is_empty() {

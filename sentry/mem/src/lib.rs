@@ -1,6 +1,7 @@
 //! Application memory as the sentry sees it.
 //!
-//! [`MemoryFile`] is the one memfd behind all application memory, with its allocator. [`UserMemory`] is an address
+//! [`MemoryFile`] is the one memfd behind all application memory, with its allocator, [`Store`] the
+//! same on a disk. [`UserMemory`] is an address
 //! space seen through system call arguments: [`UserAddr`] and [`UserPtr`] name places in it, and [`IoDst`] and
 //! [`IoSrc`] are the buffers of reads and writes. [`Mappable`] is what can be mapped: a file or shared memory.
 //! [`RangeMap`] is the interval map that the allocator and address spaces are built on.
@@ -10,6 +11,7 @@
 
 #![deny(unsafe_code)]
 
+mod alloc;
 #[allow(unsafe_code, reason = "maps the memory file")]
 pub mod file;
 mod free;
@@ -18,12 +20,15 @@ pub mod host;
 pub mod io;
 pub mod mappable;
 pub mod range_map;
+pub mod store;
 pub mod user;
 
-pub use file::{Hint, MemoryFile};
+pub use alloc::Hint;
+pub use file::MemoryFile;
 pub use io::{IoDst, IoSrc};
 pub use mappable::{Backing, Invalidate, Mappable, MappingSet};
 pub use range_map::RangeMap;
+pub use store::Store;
 pub use user::{UserAddr, UserMemory, UserMemoryExt, UserPtr};
 pub use vm_memory::VolatileSlice;
 

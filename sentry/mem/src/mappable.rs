@@ -1,5 +1,6 @@
 //! What can be mapped into an address space.
 
+use crate::Store;
 use abi::Errno;
 use ksync::{Mutex, rank};
 use std::{
@@ -12,10 +13,12 @@ use std::{
 };
 
 /// Where the bytes of a page of a [`Mappable`] are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Backing {
     /// In the memory file at this offset.
     Memory(u64),
+    /// In a store at this offset.
+    Store(Arc<Store>, u64),
     /// In the host file `fd` at this offset; its page cache is mapped.
     Host {
         /// A descriptor that allows the access asked for.
@@ -29,7 +32,7 @@ pub enum Backing {
 pub trait Mappable: Send + Sync {
     /// Where the pages from `offset` on (both page multiples) are, and how many bytes, at most `len`, follow there.
     ///
-    /// Pages in the memory file are made where there are none, and come with a reference for the caller (see
+    /// Pages in the memory file or a store are made where there are none, and come with a reference for the caller (see
     /// [`MemoryFile::retain`](crate::MemoryFile::retain)). `write` says that they will be stored to through a shared mapping.
     /// `EFAULT` where a whole page lies behind the end of the file: the access is a bus error. `ENOMEM`, `EIO`.
     fn back(&self, offset: u64, len: u64, write: bool) -> Result<(Backing, u64), Errno>;

@@ -2,7 +2,7 @@
 
 use crate::MemoryObject;
 use abi::Prot;
-use mem::{Backing, Invalidate, Mappable, range_map::Split};
+use mem::{Backing, Invalidate, Mappable, Store, range_map::Split};
 use platform::Access;
 use std::{
     os::fd::OwnedFd,
@@ -213,10 +213,12 @@ impl Split for Area {
 }
 
 /// Where the bytes of a run of pages are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Place {
     /// In the memory file; a reference to each page is held.
     Memory(u64),
+    /// In a store; likewise.
+    Store(Arc<Store>, u64),
     /// In a host file.
     Host(Arc<OwnedFd>, u64),
 }
@@ -225,13 +227,14 @@ impl From<Backing> for Place {
     fn from(backing: Backing) -> Self {
         match backing {
             Backing::Memory(offset) => Place::Memory(offset),
+            Backing::Store(store, offset) => Place::Store(store, offset),
             Backing::Host { fd, offset } => Place::Host(fd, offset),
         }
     }
 }
 
 /// A run of pages that are there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Pages {
     pub place: Place,
     /// They belong to address spaces (anonymous, or copied on write) and not to an object. Only in private areas.
@@ -259,6 +262,7 @@ impl Split for Pages {
     fn advanced(&self, by: u64) -> Self {
         let place = match &self.place {
             Place::Memory(offset) => Place::Memory(offset + by),
+            Place::Store(store, offset) => Place::Store(store.clone(), offset + by),
             Place::Host(fd, offset) => Place::Host(fd.clone(), offset + by),
         };
         Self { place, ..*self }
@@ -267,6 +271,7 @@ impl Split for Pages {
     fn continues(&self, len: u64, next: &Self) -> bool {
         let adjacent = match (&self.place, &next.place) {
             (Place::Memory(a), Place::Memory(b)) => a + len == *b,
+            (Place::Store(s, a), Place::Store(t, b)) => Arc::ptr_eq(s, t) && a + len == *b,
             (Place::Host(f, a), Place::Host(g, b)) => Arc::ptr_eq(f, g) && a + len == *b,
             _ => false,
         };

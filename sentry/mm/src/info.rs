@@ -109,8 +109,8 @@ fn resident(memory: &MemoryFile, run: &Range<u64>, pages: &Pages) -> u64 {
     match pages.place {
         Place::Memory(off) => memory.resident_in(off..off + (run.end - run.start)),
         // The host does not say which of the file's pages it holds; what was never mapped counts as absent.
-        Place::Host(..) if pages.mapped.is_some() => run.end - run.start,
-        Place::Host(..) => 0,
+        Place::Store(..) | Place::Host(..) if pages.mapped.is_some() => run.end - run.start,
+        Place::Store(..) | Place::Host(..) => 0,
     }
 }
 
@@ -207,7 +207,7 @@ impl AddressSpace {
                 *(match (&pages.place, pages.owned) {
                     (_, true) => &mut sizes.rss_anon,
                     (Place::Memory(_), false) => &mut sizes.rss_shmem,
-                    (Place::Host(..), false) => &mut sizes.rss_file,
+                    (Place::Store(..) | Place::Host(..), false) => &mut sizes.rss_file,
                 }) += bytes;
             }
             // A page of the table for each two mebibytes, and a few above.

@@ -17,6 +17,7 @@ mod advise;
 mod area;
 mod fault;
 mod futex;
+mod home;
 mod info;
 mod layout;
 mod lock;

@@ -203,7 +203,7 @@ impl AddressSpace {
                     }
                 }
                 // Nothing tells which pages of a host file the host holds; what is mapped counts.
-                Place::Host(..) => mark(run),
+                Place::Store(..) | Place::Host(..) => mark(run),
             }
         }
         Ok(resident)

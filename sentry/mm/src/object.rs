@@ -1,18 +1,22 @@
-//! Memory objects: sparse pages in the memory file, to be read, written and mapped.
+//! Memory objects: sparse pages in the memory file or in a store, to be read, written and mapped.
 //!
 //! A [`MemoryObject`] is what is behind a tmpfs file, a memfd, a System V segment and shared anonymous memory. Pages that
-//! were never written take nothing and read as zeros. Each page holds one reference in the memory file.
+//! were never written take nothing and read as zeros. Each page holds one reference there.
 //!
 //! **Lock order:** [`rank::MEMORY_OBJECT`] (held across copies from and to application memory: shared by reads, exclusive for
 //! whatever stores or takes pages away), then the page table under [`rank::MAPPABLE`]. Faults take only the latter.
 //! **Invariant:** bytes between the size and the end of its page are zeros when the size grows over them.
 //! **Absent on purpose:** seals, permissions, time stamps: whoever owns the object knows them.
 
-use crate::state::{CHUNK, EAGER};
+use crate::{
+    home::Home,
+    state::{CHUNK, EAGER},
+};
 use abi::Errno;
 use ksync::{Mutex, RwLock, rank};
 use mem::{
-    Backing, Hint, IoDst, IoSrc, Mappable, MappingSet, MemoryFile, PAGE_SIZE, RangeMap, page_down, page_up,
+    Backing, Hint, IoDst, IoSrc, Mappable, MappingSet, MemoryFile, PAGE_SIZE, RangeMap, Store, page_down,
+    page_up,
 };
 use std::{ops::Range, sync::Arc};
 
@@ -22,7 +26,7 @@ pub const MAX_SIZE: u64 = page_down(i64::MAX as u64);
 /// Pages that a touch makes where somebody counts them, in bytes.
 const COUNTED_CHUNK: u64 = 4 * PAGE_SIZE;
 
-/// An offset in the memory file that belongs to the start of a range and grows along it.
+/// An offset in the memory file (or store) that belongs to the start of a range and grows along it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FileOffset(pub u64);
 
@@ -52,7 +56,7 @@ struct State {
 
 /// Sparse memory.
 pub struct MemoryObject {
-    memory: Arc<MemoryFile>,
+    home: Home,
     quota: Option<Arc<dyn Quota>>,
     io: RwLock<()>,
     state: Mutex<State>,
@@ -67,9 +71,18 @@ impl MemoryObject {
 
     /// An empty object whose pages are counted by `quota`.
     pub fn with_quota(memory: Arc<MemoryFile>, quota: Option<Arc<dyn Quota>>) -> Arc<Self> {
+        Self::at_home(Home::Memory(memory), quota)
+    }
+
+    /// The same with its pages in a store.
+    pub fn stored(store: Arc<Store>, quota: Option<Arc<dyn Quota>>) -> Arc<Self> {
+        Self::at_home(Home::Store(store), quota)
+    }
+
+    fn at_home(home: Home, quota: Option<Arc<dyn Quota>>) -> Arc<Self> {
         let state = State { size: 0, pages: RangeMap::new(), bytes: 0 };
         Arc::new(Self {
-            memory,
+            home,
             quota,
             io: RwLock::new(rank::MEMORY_OBJECT, ()),
             state: Mutex::new(rank::MAPPABLE, state),
@@ -127,7 +140,7 @@ impl MemoryObject {
         let mut done = 0;
         dst.put_with(len, &mut |piece| {
             let n = piece.len().min(len - done);
-            self.memory.slice(place + done as u64, n)?.copy_to_volatile_slice(piece);
+            self.home.read(place + done as u64, piece.subslice(0, n).map_err(|_| Errno::EFAULT)?)?;
             done += n;
             Ok(n)
         })
@@ -190,8 +203,8 @@ impl MemoryObject {
         let mut done = 0;
         src.take_with(len, &mut |piece| {
             let n = piece.len().min(len - done);
-            let target = self.memory.slice(place + done as u64, n)?;
-            piece.subslice(0, n).map_err(|_| Errno::EFAULT)?.copy_to_volatile_slice(target);
+            let piece = piece.subslice(0, n).map_err(|_| Errno::EFAULT)?;
+            let n = self.home.write(place + done as u64, &piece)?;
             done += n;
             Ok(n)
         })
@@ -216,7 +229,7 @@ impl MemoryObject {
                     bytes = page_down(bytes / 2).max(PAGE_SIZE);
                 }
             }
-            match self.memory.allocate_hint(bytes, hint) {
+            match self.home.allocate(bytes, hint) {
                 Ok(place) => {
                     state.pages.insert(first..first + bytes, FileOffset(place));
                     state.bytes += bytes;
@@ -244,12 +257,9 @@ impl MemoryObject {
 
     /// Zeroes a range within one page, if there is that page.
     fn zero_bytes(&self, state: &State, range: Range<u64>) {
-        const ZEROS: [u8; PAGE_SIZE as usize] = [0; PAGE_SIZE as usize];
-        let len = usize::try_from(range.end - range.start).unwrap_or(0);
-        if let Some((r, off)) = state.pages.get(range.start)
-            && let Ok(slice) = self.memory.slice(off.0 + (range.start - r.start), len)
-        {
-            slice.copy_from(ZEROS.get(..len).unwrap_or_default());
+        if let Some((r, off)) = state.pages.get(range.start) {
+            let start = off.0 + (range.start - r.start);
+            self.home.zero(start..start + (range.end - range.start));
         }
     }
 
@@ -314,7 +324,7 @@ impl MemoryObject {
         // Also where there was no page: a mapping may rely on the size.
         self.mappings.invalidate(range, shorter);
         for (r, off) in taken {
-            self.memory.release(off.0..off.0 + (r.end - r.start));
+            self.home.release(off.0..off.0 + (r.end - r.start));
         }
         if let Some(quota) = &self.quota {
             quota.uncharge(bytes);
@@ -331,7 +341,8 @@ impl MemoryObject {
         }
         let mut at = page_down(range.start);
         while at < end {
-            let (_, n) = self.page_run(&mut state, at, end - at)?;
+            let (place, n) = self.page_run(&mut state, at, end - at)?;
+            self.home.reserve(place..place + n)?;
             at += n;
         }
         if !keep_size {
@@ -363,7 +374,7 @@ impl MemoryObject {
 }
 
 impl Mappable for MemoryObject {
-    fn back(&self, offset: u64, len: u64, _write: bool) -> Result<(Backing, u64), Errno> {
+    fn back(&self, offset: u64, len: u64, write: bool) -> Result<(Backing, u64), Errno> {
         let mut state = self.state.lock();
         let end = page_up(state.size).unwrap_or(MAX_SIZE);
         let len = end.checked_sub(offset).filter(|l| *l > 0).ok_or(Errno::EFAULT)?.min(len);
@@ -378,8 +389,11 @@ impl Mappable for MemoryObject {
         let (place, run) = self
             .page_run(&mut state, offset, len.min(chunk))
             .or_else(|_| self.page_run(&mut state, offset, PAGE_SIZE))?;
-        self.memory.retain(place..place + run);
-        Ok((Backing::Memory(place), run))
+        // What may be stored to by way of the mapping has to have room where it is kept.
+        if write {
+            self.home.reserve(place..place + run)?;
+        }
+        Ok((self.home.backing(place..place + run), run))
     }
 
     fn mappings(&self) -> &MappingSet {
@@ -391,7 +405,7 @@ impl Drop for MemoryObject {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         for (r, off) in state.pages.iter() {
-            self.memory.release(off.0..off.0 + (r.end - r.start));
+            self.home.release(off.0..off.0 + (r.end - r.start));
         }
         if let Some(quota) = &self.quota {
             quota.uncharge(state.bytes);
@@ -467,6 +481,25 @@ mod tests {
         assert_eq!(object.write_at(u64::MAX, &mut IoSrc::bytes(&mut byte)), Err(Errno::EFBIG));
         drop(object);
         assert_eq!(memory.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_stored_object_is_none_of_the_memory_files() {
+        let store = Arc::new(Store::new(host::memfd::create(c"store", false).unwrap()).unwrap());
+        let object = MemoryObject::stored(store.clone(), None);
+        write(&object, 2 * PAGE_SIZE - 2, b"hello");
+        assert_eq!(read(&object, 2 * PAGE_SIZE - 3, 100), b"\0hello");
+        assert_eq!(read(&object, 0, 2), [0, 0]);
+        let (Backing::Store(_, place), PAGE_SIZE) = object.back(PAGE_SIZE, PAGE_SIZE, true).unwrap() else {
+            panic!()
+        };
+        assert_eq!(store.used_bytes(), 2 * PAGE_SIZE);
+        object.set_size(PAGE_SIZE).unwrap();
+        assert_eq!(store.used_bytes(), PAGE_SIZE);
+        store.release(place..place + PAGE_SIZE);
+        assert_eq!(store.used_bytes(), 0);
+        object.set_size(3 * PAGE_SIZE).unwrap();
+        assert_eq!(read(&object, 2 * PAGE_SIZE - 2, 5), [0; 5]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     space::Core,
 };
 use abi::Errno;
-use mem::RangeMap;
+use mem::{RangeMap, Store};
 use platform::{Access, Change};
 use std::{
     ops::Range,
@@ -22,26 +22,43 @@ pub(crate) struct Op<'c> {
     pub core: &'c Core,
     changes: Vec<Change>,
     release: Vec<Range<u64>>,
+    /// The same of stores.
+    release_stored: Vec<(Arc<Store>, Range<u64>)>,
     trash: Vec<Area>,
     /// Descriptors that `changes` name.
     fds: Vec<Arc<OwnedFd>>,
+    /// Stores that `changes` name.
+    stores: Vec<Arc<Store>>,
 }
 
 /// What is dropped when the lock has been released.
 pub(crate) struct Trash {
     _areas: Vec<Area>,
     _fds: Vec<Arc<OwnedFd>>,
+    _stores: Vec<Arc<Store>>,
 }
 
 impl<'c> Op<'c> {
     pub fn new(core: &'c Core) -> Self {
-        Self { core, changes: Vec::new(), release: Vec::new(), trash: Vec::new(), fds: Vec::new() }
+        Self {
+            core,
+            changes: Vec::new(),
+            release: Vec::new(),
+            release_stored: Vec::new(),
+            trash: Vec::new(),
+            fds: Vec::new(),
+            stores: Vec::new(),
+        }
     }
 
     /// Maps the run `pages` at `range`.
     pub fn map(&mut self, range: Range<u64>, pages: &Pages, access: Access, populate: bool) {
         let (fd, offset) = match &pages.place {
             Place::Memory(offset) => (self.core.memory.raw_fd(), *offset),
+            Place::Store(store, offset) => {
+                self.stores.push(store.clone());
+                (store.raw_fd(), *offset)
+            }
             Place::Host(fd, offset) => {
                 self.fds.push(fd.clone());
                 (fd.as_raw_fd(), *offset)
@@ -104,12 +121,16 @@ impl<'c> Op<'c> {
 
     /// Gives back the references to a run that the platform no longer maps when this operation ends.
     pub fn release(&mut self, range: Range<u64>, pages: &Pages) {
-        if let Place::Memory(offset) = pages.place {
-            let end = offset + (range.end - range.start);
-            match self.release.last_mut() {
-                Some(last) if last.end == offset => last.end = end,
-                _ => self.release.push(offset..end),
+        let len = range.end - range.start;
+        match &pages.place {
+            Place::Memory(offset) => match self.release.last_mut() {
+                Some(last) if last.end == *offset => last.end += len,
+                _ => self.release.push(*offset..*offset + len),
+            },
+            Place::Store(store, offset) => {
+                self.release_stored.push((store.clone(), *offset..*offset + len));
             }
+            Place::Host(..) => {}
         }
     }
 
@@ -123,17 +144,25 @@ impl<'c> Op<'c> {
         self.trash.extend(areas.into_iter().map(|(_, a)| a).filter(|a| a.object.is_some()));
     }
 
+    /// Gives back what nobody can store to any more.
+    fn let_go(core: &Core, release: Vec<Range<u64>>, stored: Vec<(Arc<Store>, Range<u64>)>) {
+        for range in release {
+            core.memory.release(range);
+        }
+        for (store, range) in stored {
+            store.release(range);
+        }
+    }
+
     /// The end of the space: nothing runs in it, so nothing needs to be unmapped before pages are released.
     pub fn commit_dead(self) -> Trash {
-        for range in self.release {
-            self.core.memory.release(range);
-        }
-        Trash { _areas: self.trash, _fds: self.fds }
+        Self::let_go(self.core, self.release, self.release_stored);
+        Trash { _areas: self.trash, _fds: self.fds, _stores: self.stores }
     }
 
     /// Tells the platform, then releases pages. What it returns is to be dropped without the lock.
     pub fn commit(self) -> (Result<(), Errno>, Trash) {
-        let Op { core, changes, release, trash, fds } = self;
+        let Op { core, changes, release, release_stored, trash, fds, stores } = self;
         let told = match changes.as_slice() {
             [] => Ok(()),
             changes => match core.platform.apply(changes) {
@@ -143,18 +172,15 @@ impl<'c> Op<'c> {
             },
         };
         match told {
-            Ok(()) => {
-                for range in release {
-                    core.memory.release(range);
-                }
-            }
+            Ok(()) => Self::let_go(core, release, release_stored),
             Err(e) => {
                 // What could not be unmapped may still be stored to, so nobody else may ever have it.
-                let bytes: u64 = release.iter().map(|r| r.end - r.start).sum();
+                let ranges = release.iter().chain(release_stored.iter().map(|(_, range)| range));
+                let bytes: u64 = ranges.map(|r| r.end - r.start).sum();
                 log::warn!("the platform refused a change of mappings ({e:?}); {bytes} bytes are lost");
             }
         }
-        (told, Trash { _areas: trash, _fds: fds })
+        (told, Trash { _areas: trash, _fds: fds, _stores: stores })
     }
 }
 

@@ -233,8 +233,11 @@ impl AddressSpace {
                     let copied = &mut copy.pages;
                     let writable = area.access();
                     state.pages.update(range.clone(), |r, pages| {
-                        if let Place::Memory(off) = pages.place {
-                            core.memory.retain(off..off + (r.end - r.start));
+                        let len = r.end - r.start;
+                        match &pages.place {
+                            Place::Memory(off) => core.memory.retain(*off..*off + len),
+                            Place::Store(store, off) => store.retain(*off..*off + len),
+                            Place::Host(..) => {}
                         }
                         if pages.owned {
                             pages.cow = true;

@@ -288,12 +288,14 @@ impl State {
         let len = range.end - range.start;
         let memory = &op.core.memory;
         let new = memory.allocate_hint(len, self.hint(&range)).map_err(|_| FaultError::OutOfMemory)?;
+        let fill = |fd: &std::os::fd::OwnedFd, off| {
+            let len = usize::try_from(len).unwrap_or(0);
+            memory.fill_from(std::os::fd::AsFd::as_fd(fd), off, new, len).is_ok()
+        };
         let copied = match &old.place {
             Place::Memory(off) => memory.copy(*off, new, len).is_ok(),
-            Place::Host(fd, off) => {
-                let len = usize::try_from(len).unwrap_or(0);
-                memory.fill_from(std::os::fd::AsFd::as_fd(&**fd), *off, new, len).is_ok()
-            }
+            Place::Store(store, off) => fill(store.fd(), *off),
+            Place::Host(fd, off) => fill(fd, *off),
         };
         if !copied {
             memory.release(new..new + len);

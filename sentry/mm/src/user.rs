@@ -1,11 +1,11 @@
 //! The kernel's own access to application memory.
 //!
-//! Pages in the memory file are reached where the sentry has the file mapped; pages of host files are read and written through
-//! a buffer, because mapping them would let whoever truncates the file kill the sentry.
+//! Pages in the memory file are reached where the sentry has the file mapped; pages of stores and host files are read and
+//! written through a buffer, because mapping them would let whoever fills the disk or truncates the file kill the sentry.
 
 use crate::{AddressSpace, area::Place, space::Core, state::State};
 use abi::Errno;
-use mem::{PAGE_SIZE, UserAddr, UserMemory, VolatileSlice, page_down, user::PieceFn};
+use mem::{PAGE_SIZE, Store, UserAddr, UserMemory, VolatileSlice, page_down, user::PieceFn};
 use platform::Access;
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -16,12 +16,45 @@ use std::{
 enum Found {
     /// Bytes of the memory file, and how many.
     Memory(u64, u64),
-    /// Bytes of a host file, and how many.
-    Host(Arc<OwnedFd>, u64, u64),
+    /// Bytes of a file that the sentry has not mapped, and how many.
+    Outside(Outside, u64, u64),
     /// The vDSO.
     Vdso,
     /// Has to be made present first.
     Missing,
+}
+
+/// A page of a store that nobody else is given while it is read or written without the lock.
+struct Kept(Arc<Store>, u64);
+
+impl Kept {
+    fn new(store: &Arc<Store>, place: u64) -> Self {
+        let page = page_down(place);
+        store.retain(page..page + PAGE_SIZE);
+        Self(store.clone(), page)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.release(self.1..self.1 + PAGE_SIZE);
+    }
+}
+
+/// A file that the sentry has not mapped.
+enum Outside {
+    /// A store, with a reference to the page in question.
+    Store(Kept),
+    Host(Arc<OwnedFd>),
+}
+
+impl Outside {
+    fn fd(&self) -> &OwnedFd {
+        match self {
+            Self::Store(kept) => kept.0.fd(),
+            Self::Host(fd) => fd,
+        }
+    }
 }
 
 /// A buffer that is aligned as the words that applications keep in memory are.
@@ -50,7 +83,11 @@ impl State {
         let len = run.end.min(range.end) - at;
         Ok(match &pages.place {
             Place::Memory(off) => Found::Memory(off + (at - run.start), len),
-            Place::Host(fd, off) => Found::Host(fd.clone(), off + (at - run.start), len),
+            Place::Store(store, off) => {
+                let place = off + (at - run.start);
+                Found::Outside(Outside::Store(Kept::new(store, place)), place, len)
+            }
+            Place::Host(fd, off) => Found::Outside(Outside::Host(fd.clone()), off + (at - run.start), len),
         })
     }
 }
@@ -85,10 +122,10 @@ impl AddressSpace {
                             Err(e) => return so_far(at, e),
                         }
                     }
-                    Found::Host(fd, place, n) => {
+                    Found::Outside(file, place, n) => {
                         drop(state);
                         let n = n.min(end - at).min(PAGE_SIZE);
-                        match bounce(&fd, place, n as usize, access, f) {
+                        match bounce(file.fd(), place, n as usize, access, f) {
                             Ok((used, whole)) if used == whole => at += used as u64,
                             Ok((used, _)) => return so_far(at + used as u64, Errno::EFAULT),
                             Err(e) => return so_far(at, e),

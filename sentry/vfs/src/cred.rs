@@ -55,6 +55,9 @@ pub struct IdMaps {
     pub gid: Vec<IdExtent>,
     /// `setgroups` was denied.
     pub setgroups_denied: bool,
+    /// Of a first namespace that stands for one of the host's below the initial one: what its maps show as outside, an id for each
+    /// extent of users and of groups.
+    pub outside: (Vec<u32>, Vec<u32>),
 }
 
 /// A user namespace: the scope of ids and capabilities.
@@ -94,10 +97,15 @@ fn from_kernel(map: &[IdExtent], kernel: u32) -> Option<u32> {
 impl UserNamespace {
     /// The initial namespace: every id is itself.
     pub fn initial() -> Arc<Self> {
+        Self::initial_numbered(next_namespace_id())
+    }
+
+    /// The same with the number `id`.
+    pub fn initial_numbered(id: u64) -> Arc<Self> {
         let all = vec![IdExtent { inside: 0, kernel: 0, count: u32::MAX }];
-        let maps = IdMaps { uid: all.clone(), gid: all, setgroups_denied: false };
+        let maps = IdMaps { uid: all.clone(), gid: all, ..IdMaps::default() };
         Arc::new(Self {
-            id: next_namespace_id(),
+            id,
             parent: None,
             owner: Uid::ROOT,
             group: Gid::ROOT,

@@ -214,7 +214,7 @@ fn an_overlay_over_a_gofer() {
     let vfs = w.ctx.vfs.clone();
     let memory = Arc::new(mem::MemoryFile::new(1 << 30).unwrap());
     let lower: Mounted = (w.fs.clone(), w.path("/").unwrap().inode());
-    let mounted = crate::overlay::over_memory(&vfs, &memory, lower).unwrap();
+    let mounted = crate::overlay::over_tmpfs(&vfs, &memory, None, None, lower).unwrap();
     let (_, root) =
         vfs.new_namespace(UserNamespace::initial(), mounted, b"none", MountFlags::empty()).unwrap();
     let top = World { ctx: vfs.context(root, w.ctx.cred.clone()), ..w };
@@ -374,7 +374,7 @@ fn many_at_once() {
     let plain = exclusive(|_| {});
     let lower: Mounted = (plain.fs.clone(), plain.path("/").unwrap().inode());
     let memory = Arc::new(mem::MemoryFile::new(1 << 30).unwrap());
-    let mounted = crate::overlay::over_memory(&plain.ctx.vfs, &memory, lower).unwrap();
+    let mounted = crate::overlay::over_tmpfs(&plain.ctx.vfs, &memory, None, None, lower).unwrap();
     let namespace = UserNamespace::initial();
     let (_, root) = plain.ctx.vfs.new_namespace(namespace, mounted, b"none", MountFlags::empty()).unwrap();
     let overlay = World { ctx: plain.ctx.vfs.context(root, plain.ctx.cred.clone()), ..plain };

@@ -109,10 +109,23 @@ pub fn mount(vfs: &Arc<Vfs>, lower: Mounted, upper: Mounted) -> Result<Mounted, 
     Overlay::make(vfs, Some(layer(upper, "upper")), vec![layer(lower, "lower")], String::new())
 }
 
-/// The same with a tmpfs for what is changed, as large as memory allows.
-pub fn over_memory(vfs: &Arc<Vfs>, memory: &Arc<mem::MemoryFile>, lower: Mounted) -> Result<Mounted, Errno> {
-    let options = crate::tmpfs::Options { size: Some(0), nr_inodes: Some(0), ..Default::default() };
-    let (fs, root) = crate::tmpfs::Tmpfs::new(vfs, memory, "tmpfs", &options)?;
+/// The same with a tmpfs for what is changed: in memory, of which it may take half, or with the data of files in `store`, of which
+/// there is as much as its disk has room for. At most `size` bytes where that is given.
+pub fn over_tmpfs(
+    vfs: &Arc<Vfs>,
+    memory: &Arc<mem::MemoryFile>,
+    store: Option<Arc<mem::Store>>,
+    size: Option<u64>,
+    lower: Mounted,
+) -> Result<Mounted, Errno> {
+    let mut options = crate::tmpfs::Options { size, ..Default::default() };
+    let (fs, root) = match store {
+        Some(store) => {
+            options.size = size.or(Some(0));
+            crate::tmpfs::Tmpfs::stored(vfs, memory, store, &options)?
+        }
+        None => crate::tmpfs::Tmpfs::new(vfs, memory, "tmpfs", &options)?,
+    };
     mount(vfs, lower, (fs, root))
 }
 

@@ -48,6 +48,7 @@ fn world() -> World {
         vdso: None,
         aux: Default::default(),
         allow_suid: false,
+        namespace_ids: Default::default(),
     });
     crate::register(&kernel).unwrap();
     let options = Options { mode: Some(0o755), ..Options::default() };

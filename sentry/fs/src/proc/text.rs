@@ -145,10 +145,10 @@ pub(super) fn wchan(process: &Process) -> Result<Vec<u8>, Errno> {
 
 /// `cpuset`.
 pub(super) fn cpuset(process: &Process) -> Result<Vec<u8>, Errno> {
-    process.group().map(|_| b"/\n".to_vec())
+    process.group().map(|_| crate::cgroup::cpuset().into_bytes())
 }
 
-/// `cgroup`: everything is in the root.
+/// `cgroup`.
 pub(super) fn cgroup(process: &Process) -> Result<Vec<u8>, Errno> {
     process.group().map(|_| crate::cgroup::of_process().into_bytes())
 }

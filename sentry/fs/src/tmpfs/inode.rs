@@ -72,8 +72,7 @@ impl TmpfsInode {
             NewKind::Symlink(target) => target.clone(),
             _ => Vec::new(),
         };
-        let data = (file_type == FileType::Regular)
-            .then(|| MemoryObject::with_quota(fs.memory.clone(), Some(fs.usage.clone())));
+        let data = (file_type == FileType::Regular).then(|| fs.new_data());
         let now = clock::now();
         let attr = Attr {
             dev: fs.dev,

@@ -1,4 +1,4 @@
-//! tmpfs (`tmpfs(5)`): files in the sandbox' memory.
+//! tmpfs (`tmpfs(5)`): files in the sandbox' memory; what is in regular files may be in a store (a file of the host's) instead.
 //!
 //! [`Tmpfs`] is one such file system with its limits, `TmpfsInode` everything in it. Directories own their entries, the
 //! super block's dentry owns the root, so an inode goes with its last name and its last open file. File data are memory
@@ -26,8 +26,8 @@ use abi::{
     stat::{Statfs, TMPFS_MAGIC},
 };
 use ksync::{Mutex, rank};
-use mem::{MemoryFile, PAGE_SIZE};
-use mm::Quota;
+use mem::{MemoryFile, PAGE_SIZE, Store};
+use mm::{MemoryObject, Quota};
 use std::{
     any::Any,
     sync::{
@@ -75,6 +75,8 @@ pub struct Tmpfs {
     name: &'static str,
     dev: u64,
     memory: Arc<MemoryFile>,
+    /// Where the data of regular files is, if it is not in memory.
+    store: Option<Arc<Store>>,
     usage: Arc<Usage>,
     /// The limit on bytes was not given, so it is not shown.
     options: Mutex<Options>,
@@ -90,6 +92,26 @@ impl Tmpfs {
         name: &'static str,
         options: &Options,
     ) -> Result<(Arc<Tmpfs>, Arc<TmpfsInode>), Errno> {
+        Self::make(vfs, memory, None, name, options)
+    }
+
+    /// The same with the data of regular files in `store`.
+    pub fn stored(
+        vfs: &Vfs,
+        memory: &Arc<MemoryFile>,
+        store: Arc<Store>,
+        options: &Options,
+    ) -> Result<(Arc<Tmpfs>, Arc<TmpfsInode>), Errno> {
+        Self::make(vfs, memory, Some(store), "tmpfs", options)
+    }
+
+    fn make(
+        vfs: &Vfs,
+        memory: &Arc<MemoryFile>,
+        store: Option<Arc<Store>>,
+        name: &'static str,
+        options: &Options,
+    ) -> Result<(Arc<Tmpfs>, Arc<TmpfsInode>), Errno> {
         let half = options::half_of(memory);
         let usage = Usage {
             max_bytes: AtomicU64::new(options.size.unwrap_or(half)),
@@ -101,6 +123,7 @@ impl Tmpfs {
             name,
             dev: vfs.new_dev(),
             memory: memory.clone(),
+            store,
             usage: Arc::new(usage),
             options: Mutex::new(rank::FILESYSTEM, options.clone()),
             read_only: AtomicBool::new(false),
@@ -114,6 +137,15 @@ impl Tmpfs {
         };
         let root = TmpfsInode::make(&fs, &new, 2)?;
         Ok((fs, root))
+    }
+
+    /// The data of a new regular file.
+    fn new_data(&self) -> Arc<MemoryObject> {
+        let quota: Option<Arc<dyn Quota>> = Some(self.usage.clone());
+        match &self.store {
+            Some(store) => MemoryObject::stored(store.clone(), quota),
+            None => MemoryObject::with_quota(self.memory.clone(), quota),
+        }
     }
 
     /// A regular file without a name: what is behind a memfd or a shared memory segment.

@@ -154,6 +154,11 @@ pub fn show_id_map(ns: &UserNamespace, reader: &UserNamespace, is_gid: bool) -> 
     let map = if is_gid { &maps.gid } else { &maps.uid };
     // The outside of a reader's own map is its parent's.
     let outer = if ns.id == reader.id { reader.parent.as_deref().unwrap_or(reader) } else { reader };
+    let hosts = if is_gid { &maps.outside.1 } else { &maps.outside.0 };
+    if ns.parent.is_none() && !hosts.is_empty() {
+        let line = |(e, host): (&IdExtent, &u32)| format!("{:>10} {host:>10} {:>10}\n", e.inside, e.count);
+        return map.iter().zip(hosts).map(line).collect();
+    }
     let outside = |kernel: u32| match is_gid {
         true => outer.gid_inside(vfs::Gid(kernel)),
         false => outer.uid_inside(vfs::Uid(kernel)),

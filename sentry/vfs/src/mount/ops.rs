@@ -144,6 +144,24 @@ impl Vfs {
     }
 }
 
+impl Vfs {
+    /// Puts `part` of a file system that is mounted nowhere else on top of `target`.
+    pub fn mount_part_at(
+        &self,
+        ns: &MountNamespace,
+        target: &Path,
+        part: &Path,
+        source: &[u8],
+        flags: MountFlags,
+    ) -> Result<(), Errno> {
+        let (sb, root) = (part.mount().sb.clone(), part.dentry().clone());
+        check_kind(&root, target)?;
+        let mut table = self.table.write();
+        let id = table.add(&self.table, sb, root, source.into(), mount_flags(flags))?;
+        attach_or_drop(table, id, target, ns)
+    }
+}
+
 /// `mount(2)`. `data` are the options, without the final zero.
 #[allow(clippy::too_many_arguments, reason = "mount(2) has that many")]
 pub fn mount(
