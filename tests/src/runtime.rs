@@ -20,15 +20,21 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
+/// `target/PROFILE`: tests are in its `deps`, programs in itself.
+fn profile() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    let dir = exe.parent().unwrap();
+    if dir.ends_with("deps") { dir.parent().unwrap() } else { dir }.to_path_buf()
+}
+
 /// `target/` (wherever it is), where what the tests build is kept.
 pub fn target() -> PathBuf {
-    // target/PROFILE/deps/TEST
-    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_path_buf()
+    profile().parent().unwrap().to_path_buf()
 }
 
 /// The `runsc-rs` that was built along with the tests.
 pub fn built_binary() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("runsc-rs")
+    profile().join("runsc-rs")
 }
 
 impl Default for Runtime {
