@@ -14,9 +14,11 @@
 
 pub mod arch;
 pub mod fake;
+mod host_call;
 
 use abi::Errno;
 pub use arch::{FpState, Regs};
+pub use host_call::{ArgCheck, HostCall};
 use std::{os::fd::RawFd, sync::Arc, task::Poll};
 
 bitflags::bitflags! {

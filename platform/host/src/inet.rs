@@ -184,11 +184,14 @@ pub fn ioctl_int(fd: BorrowedFd<'_>, request: u32) -> Result<i32> {
     cvt(ret).map(|_| value)
 }
 
+/// What [`ioctl_ifreq`] passes on: `SIOCGIFNAME`, `-FLAGS`, `-ADDR`, `-DSTADDR`, `-BRDADDR`, `-NETMASK`, `-METRIC`, `-MTU`, `-HWADDR`,
+/// `-INDEX`, `-TXQLEN`, `-MAP`.
+pub const IFREQ_READS: [u32; 12] =
+    [0x8910, 0x8913, 0x8915, 0x8917, 0x8919, 0x891b, 0x891d, 0x8921, 0x8927, 0x8933, 0x8942, 0x8970];
+
 /// Requests that read one `struct ifreq` and may store to it (`SIOCGIF*` but for `SIOCGIFCONF`); others are `EINVAL`.
 pub fn ioctl_ifreq(fd: BorrowedFd<'_>, request: u32, ifreq: &mut [u8; 40]) -> Result<()> {
-    const READS: [u32; 12] =
-        [0x8910, 0x8913, 0x8915, 0x8917, 0x8919, 0x891b, 0x891d, 0x8921, 0x8927, 0x8933, 0x8942, 0x8970];
-    if !READS.contains(&request) {
+    if !IFREQ_READS.contains(&request) {
         return Err(crate::HostErrno::EINVAL);
     }
     // SAFETY: each of these requests loads and stores a `struct ifreq`, which is 40 bytes, at a live place.

@@ -137,7 +137,7 @@ fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartErro
     let server = control_server::Server::new(fds.control, sandbox.clone()).allow_user(config.control_user);
     let pending = server.pending();
     server.spawn().map_err(|e| internal("cannot start the control server", e))?;
-    filter::install(ptrace::HOST_SYSCALLS, config.network)?;
+    filter::install(ptrace::HOST_CALLS, config.network)?;
     Ok((sandbox, pending))
 }
 
