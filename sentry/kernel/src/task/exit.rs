@@ -59,9 +59,11 @@ impl Task {
             let mut state = self.state.lock();
             (state.mm.clone(), std::mem::take(&mut state.clear_child_tid))
         };
+        // Alone in its memory, nobody is left to see it (Linux: `mm_release`).
         if let Some(mm) = mm
             && clear != 0
-            && Arc::strong_count(&mm) > 1
+            && Arc::strong_count(&mm) > 2
+        // this one, the task's, and somebody else's
         {
             let _ = mem::UserPtr::<u32>::from(clear).write(&*mm, &0);
             self.kernel.futexes.wake(&mm, clear, false, 1, u32::MAX);
