@@ -1,9 +1,9 @@
 //! Pipes, files and devices of the host as open files of the sandbox.
 
 use super::*;
-use ksync::exec::Executor;
+use ksync::{Ready, exec::Executor};
 use std::io::{Read, Write};
-use vfs::{UserNamespace, testing};
+use vfs::{UserNamespace, file::Seek, testing};
 
 struct World {
     files: HostFiles,
