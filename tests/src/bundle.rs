@@ -12,58 +12,13 @@ pub struct Bundle {
     pub spec: Value,
 }
 
-/// Every capability, by number.
-const CAPABILITIES: &[&str] = &[
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
 /// The capabilities that this process could have: what runs natively and in a bundle has the same.
 fn capabilities() -> Vec<String> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let mask = status.lines().find_map(|l| l.strip_prefix("CapBnd:")).unwrap();
     let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
-    let held = CAPABILITIES.iter().enumerate().filter(|(n, _)| mask >> n & 1 == 1);
-    held.map(|(_, name)| format!("CAP_{name}")).collect()
+    let held = abi::Cap::ALL.iter().filter(|cap| mask >> cap.number() & 1 == 1);
+    held.map(|cap| format!("CAP_{}", cap.name())).collect()
 }
 
 /// A container id that no other test uses.

@@ -59,9 +59,13 @@ mod tests {
     #[test]
     fn layout_is_the_kernels() {
         assert_eq!(size_of::<Regs>(), size_of::<libc::user_regs_struct>());
-        assert_eq!(offset_of!(Regs, orig_rax), offset_of!(libc::user_regs_struct, orig_rax));
-        assert_eq!(offset_of!(Regs, fs_base), offset_of!(libc::user_regs_struct, fs_base));
-        assert_eq!(offset_of!(Regs, gs), offset_of!(libc::user_regs_struct, gs));
+        macro_rules! same {
+            ($($field:ident)*) => {
+                $(assert_eq!(offset_of!(Regs, $field), offset_of!(libc::user_regs_struct, $field));)*
+            };
+        }
+        same!(r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs rsp ss fs_base gs_base ds es fs gs);
+        assert_eq!(offset_of!(Regs, rflags), offset_of!(libc::user_regs_struct, eflags));
     }
 
     #[test]

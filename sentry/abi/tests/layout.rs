@@ -188,37 +188,6 @@ fn signals() {
 #[test]
 fn registers() {
     same!(
-        UserRegs,
-        libc::user_regs_struct,
-        r15,
-        r14,
-        r13,
-        r12,
-        rbp,
-        rbx,
-        r11,
-        r10,
-        r9,
-        r8,
-        rax,
-        rcx,
-        rdx,
-        rsi,
-        rdi,
-        orig_rax,
-        rip,
-        cs,
-        eflags,
-        rsp,
-        ss,
-        fs_base,
-        gs_base,
-        ds,
-        es,
-        fs,
-        gs
-    );
-    same!(
         UserFpregs,
         libc::user_fpregs_struct,
         cwd,

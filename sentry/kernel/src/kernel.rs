@@ -16,6 +16,7 @@ use platform::Platform;
 use std::{
     collections::HashMap,
     future::Future,
+    ops::Deref,
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -79,28 +80,9 @@ pub struct NamespaceIds {
 /// Makes files for `memfd_create(2)`: from a name, `MFD_*` and who asks.
 pub type NewMemfd = dyn Fn(&[u8], u32, &Arc<Credentials>) -> Result<Arc<File>, Errno> + Send + Sync;
 
-/// One sandbox' kernel.
+/// One sandbox' kernel. What it was made of reads as its own.
 pub struct Kernel {
-    /// Polls every task.
-    pub executor: Arc<Executor>,
-    /// Runs application code.
-    pub platform: Arc<dyn Platform>,
-    /// All application memory.
-    pub memory: Arc<MemoryFile>,
-    /// The virtual file system.
-    pub vfs: Arc<Vfs>,
-    /// The system calls.
-    pub syscalls: Arc<dyn SyscallTable>,
-    /// CPUs that applications see.
-    pub cpus: usize,
-    /// Memory that applications see, in bytes.
-    pub memory_bytes: u64,
-    /// The vDSO that the platform puts into every address space.
-    pub vdso: Option<mm::VdsoImage>,
-    /// Numbers for the auxiliary vector.
-    pub aux: AuxInfo,
-    /// Set-id bits and file capabilities count.
-    pub allow_suid: bool,
+    config: KernelConfig,
     /// Processes, their parents, groups and sessions.
     pub tree: Mutex<ProcessTree>,
     /// The initial user namespace.
@@ -129,39 +111,25 @@ pub struct Kernel {
     pub boot_ns: u64,
 }
 
+impl Deref for Kernel {
+    type Target = KernelConfig;
+    fn deref(&self) -> &KernelConfig {
+        &self.config
+    }
+}
+
 impl Kernel {
     /// A kernel with no task.
     pub fn new(config: KernelConfig) -> Arc<Self> {
-        let KernelConfig {
-            executor,
-            platform,
-            memory,
-            vfs,
-            syscalls,
-            cpus,
-            memory_bytes,
-            vdso,
-            aux,
-            allow_suid,
-            namespace_ids,
-        } = config;
-        let root_user_ns = match namespace_ids.user {
+        let first = config.namespace_ids;
+        let root_user_ns = match first.user {
             Some(id) => UserNamespace::initial_numbered(id),
             None => UserNamespace::initial(),
         };
         Arc::new(Self {
-            executor,
-            platform,
-            memory,
-            vfs,
-            syscalls,
-            cpus,
-            memory_bytes,
-            vdso,
-            aux,
-            allow_suid,
+            config,
             tree: Mutex::new(rank::TASK_TREE, ProcessTree::default()),
-            root_pid_ns: PidNamespace::initial(root_user_ns.clone(), namespace_ids.pid),
+            root_pid_ns: PidNamespace::initial(root_user_ns.clone(), first.pid),
             root_user_ns,
             root_namespaces: OnceLock::new(),
             futexes: Futexes::default(),

@@ -13,26 +13,27 @@ use abi::{
         LINUX_CAPABILITY_VERSION_3,
     },
 };
+use ids::{Groups, Users};
 use kernel::{SysResult, Task};
 use mem::UserPtr;
 use std::sync::Arc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
-    now GETUID = ids::getuid as ();
-    now GETEUID = ids::geteuid as ();
-    now GETGID = ids::getgid as ();
-    now GETEGID = ids::getegid as ();
-    now GETRESUID = ids::getresuid as (UserPtr<u32>, UserPtr<u32>, UserPtr<u32>);
-    now GETRESGID = ids::getresgid as (UserPtr<u32>, UserPtr<u32>, UserPtr<u32>);
-    now SETUID = ids::setuid as (u32);
-    now SETGID = ids::setgid as (u32);
-    now SETREUID = ids::setreuid as (u32, u32);
-    now SETREGID = ids::setregid as (u32, u32);
-    now SETRESUID = ids::setresuid as (u32, u32, u32);
-    now SETRESGID = ids::setresgid as (u32, u32, u32);
-    now SETFSUID = ids::setfsuid as (u32);
-    now SETFSGID = ids::setfsgid as (u32);
+    now GETUID = ids::get_real::<Users> as ();
+    now GETEUID = ids::get_effective::<Users> as ();
+    now GETGID = ids::get_real::<Groups> as ();
+    now GETEGID = ids::get_effective::<Groups> as ();
+    now GETRESUID = ids::get_res::<Users> as (UserPtr<u32>, UserPtr<u32>, UserPtr<u32>);
+    now GETRESGID = ids::get_res::<Groups> as (UserPtr<u32>, UserPtr<u32>, UserPtr<u32>);
+    now SETUID = ids::set::<Users> as (u32);
+    now SETGID = ids::set::<Groups> as (u32);
+    now SETREUID = ids::set_re::<Users> as (u32, u32);
+    now SETREGID = ids::set_re::<Groups> as (u32, u32);
+    now SETRESUID = ids::set_res::<Users> as (u32, u32, u32);
+    now SETRESGID = ids::set_res::<Groups> as (u32, u32, u32);
+    now SETFSUID = ids::set_fs::<Users> as (u32);
+    now SETFSGID = ids::set_fs::<Groups> as (u32);
     now GETGROUPS = ids::getgroups as (i32, UserPtr<u32>);
     now SETGROUPS = ids::setgroups as (i32, UserPtr<u32>);
     now CAPGET = capget as (UserPtr<CapUserHeader>, UserPtr<CapUserData>);

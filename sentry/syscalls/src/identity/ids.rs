@@ -1,4 +1,6 @@
 //! User and group ids (`credentials(7)`, `setuid(2)` and its family).
+//!
+//! The two kinds behave alike: each call is written once, for a [`Kind`]. Only user ids change capabilities.
 
 use abi::{
     Errno,
@@ -11,92 +13,120 @@ use kernel::{
 };
 use mem::UserPtr;
 use std::sync::Arc;
-use vfs::{Credentials, Gid, Uid};
+use vfs::{Credentials, Gid, Uid, UserNamespace};
 
-pub(super) fn getuid(task: &Arc<Task>) -> SysResult<u32> {
-    let cred = task.cred();
-    Ok(cred.user_ns.show_uid(cred.ruid))
+/// The ids of one kind that a thread has.
+#[derive(Clone, Copy)]
+pub(super) struct Ids<T> {
+    real: T,
+    effective: T,
+    saved: T,
+    fs: T,
 }
 
-pub(super) fn geteuid(task: &Arc<Task>) -> SysResult<u32> {
-    let cred = task.cred();
-    Ok(cred.user_ns.show_uid(cred.euid))
+impl<T: PartialEq> Ids<T> {
+    /// Whether it is one of the three that a thread may go back to.
+    fn has(&self, id: &T) -> bool {
+        [&self.real, &self.effective, &self.saved].contains(&id)
+    }
 }
 
-pub(super) fn getgid(task: &Arc<Task>) -> SysResult<u32> {
-    let cred = task.cred();
-    Ok(cred.user_ns.show_gid(cred.rgid))
+/// User ids or group ids.
+pub(super) trait Kind {
+    /// As the kernel calls it.
+    type Id: Copy + PartialEq;
+    /// Who has it sets any.
+    const SETS_ANY: Cap;
+    fn get(cred: &Credentials) -> Ids<Self::Id>;
+    fn put(cred: &mut Credentials, ids: Ids<Self::Id>);
+    fn inside(ns: &UserNamespace, id: u32) -> Option<Self::Id>;
+    fn show(ns: &UserNamespace, id: Self::Id) -> u32;
+    /// What follows from a change, whether of all or of the file system's alone.
+    fn changed(_old: &Credentials, _new: &mut Credentials, _only_fs: bool) {}
 }
 
-pub(super) fn getegid(task: &Arc<Task>) -> SysResult<u32> {
-    let cred = task.cred();
-    Ok(cred.user_ns.show_gid(cred.egid))
+/// User ids.
+pub(super) struct Users;
+/// Group ids.
+pub(super) struct Groups;
+
+impl Kind for Users {
+    type Id = Uid;
+    const SETS_ANY: Cap = Cap::SETUID;
+    fn get(c: &Credentials) -> Ids<Uid> {
+        Ids { real: c.ruid, effective: c.euid, saved: c.suid, fs: c.fsuid }
+    }
+    fn put(c: &mut Credentials, ids: Ids<Uid>) {
+        (c.ruid, c.euid, c.suid, c.fsuid) = (ids.real, ids.effective, ids.saved, ids.fs);
+    }
+    fn inside(ns: &UserNamespace, id: u32) -> Option<Uid> {
+        ns.uid(id)
+    }
+    fn show(ns: &UserNamespace, id: Uid) -> u32 {
+        ns.show_uid(id)
+    }
+    fn changed(old: &Credentials, new: &mut Credentials, only_fs: bool) {
+        let bits = Securebits::from_bits_retain(new.securebits);
+        match only_fs {
+            _ if bits.contains(Securebits::NO_SETUID_FIXUP) => {}
+            true => fix_caps_after_setfsuid(old, new),
+            false => fix_caps_after_setuid(old, new, bits.contains(Securebits::KEEP_CAPS)),
+        }
+    }
 }
 
-pub(super) fn getresuid(
+impl Kind for Groups {
+    type Id = Gid;
+    const SETS_ANY: Cap = Cap::SETGID;
+    fn get(c: &Credentials) -> Ids<Gid> {
+        Ids { real: c.rgid, effective: c.egid, saved: c.sgid, fs: c.fsgid }
+    }
+    fn put(c: &mut Credentials, ids: Ids<Gid>) {
+        (c.rgid, c.egid, c.sgid, c.fsgid) = (ids.real, ids.effective, ids.saved, ids.fs);
+    }
+    fn inside(ns: &UserNamespace, id: u32) -> Option<Gid> {
+        ns.gid(id)
+    }
+    fn show(ns: &UserNamespace, id: Gid) -> u32 {
+        ns.show_gid(id)
+    }
+}
+
+/// `getuid(2)`, `getgid(2)`.
+pub(super) fn get_real<K: Kind>(task: &Arc<Task>) -> SysResult<u32> {
+    let cred = task.cred();
+    Ok(K::show(&cred.user_ns, K::get(&cred).real))
+}
+
+/// `geteuid(2)`, `getegid(2)`.
+pub(super) fn get_effective<K: Kind>(task: &Arc<Task>) -> SysResult<u32> {
+    let cred = task.cred();
+    Ok(K::show(&cred.user_ns, K::get(&cred).effective))
+}
+
+/// `getresuid(2)`, `getresgid(2)`.
+pub(super) fn get_res<K: Kind>(
     task: &Arc<Task>,
     r: UserPtr<u32>,
     e: UserPtr<u32>,
     s: UserPtr<u32>,
 ) -> SysResult<()> {
     let (cred, mm) = (task.cred(), task.mm()?);
-    for (to, id) in [(r, cred.ruid), (e, cred.euid), (s, cred.suid)] {
-        to.write(&*mm, &cred.user_ns.show_uid(id))?;
+    let ids = K::get(&cred);
+    for (to, id) in [(r, ids.real), (e, ids.effective), (s, ids.saved)] {
+        to.write(&*mm, &K::show(&cred.user_ns, id))?;
     }
     Ok(())
 }
 
-pub(super) fn getresgid(
-    task: &Arc<Task>,
-    r: UserPtr<u32>,
-    e: UserPtr<u32>,
-    s: UserPtr<u32>,
-) -> SysResult<()> {
-    let (cred, mm) = (task.cred(), task.mm()?);
-    for (to, id) in [(r, cred.rgid), (e, cred.egid), (s, cred.sgid)] {
-        to.write(&*mm, &cred.user_ns.show_gid(id))?;
-    }
-    Ok(())
-}
-
-/// A user id as it was given; `EINVAL` for one that the namespace does not map.
-fn uid(cred: &Credentials, id: u32) -> Result<Uid, Errno> {
-    cred.user_ns.uid(id).ok_or(Errno::EINVAL)
-}
-
-fn gid(cred: &Credentials, id: u32) -> Result<Gid, Errno> {
-    cred.user_ns.gid(id).ok_or(Errno::EINVAL)
+/// An id as it was given; `EINVAL` for one that the namespace does not map.
+fn id<K: Kind>(cred: &Credentials, id: u32) -> Result<K::Id, Errno> {
+    K::inside(&cred.user_ns, id).ok_or(Errno::EINVAL)
 }
 
 /// The same, with -1 for "as it is".
-fn uid_or_none(cred: &Credentials, id: u32) -> Result<Option<Uid>, Errno> {
-    if id == INVALID_UID { Ok(None) } else { uid(cred, id).map(Some) }
-}
-
-fn gid_or_none(cred: &Credentials, id: u32) -> Result<Option<Gid>, Errno> {
-    if id == INVALID_UID { Ok(None) } else { gid(cred, id).map(Some) }
-}
-
-/// Changes user ids, and then capabilities as that entails.
-fn change_uids(task: &Task, change: impl FnOnce(&mut Credentials) -> Result<(), Errno>) -> SysResult<()> {
-    Ok(task.change_cred(|new| {
-        let old = new.clone();
-        change(new)?;
-        new.fsuid = new.euid;
-        let bits = Securebits::from_bits_retain(new.securebits);
-        if !bits.contains(Securebits::NO_SETUID_FIXUP) {
-            fix_caps_after_setuid(&old, new, bits.contains(Securebits::KEEP_CAPS));
-        }
-        Ok(())
-    })?)
-}
-
-fn change_gids(task: &Task, change: impl FnOnce(&mut Credentials) -> Result<(), Errno>) -> SysResult<()> {
-    Ok(task.change_cred(|new| {
-        change(new)?;
-        new.fsgid = new.egid;
-        Ok(())
-    })?)
+fn id_or_none<K: Kind>(cred: &Credentials, given: u32) -> Result<Option<K::Id>, Errno> {
+    if given == INVALID_UID { Ok(None) } else { id::<K>(cred, given).map(Some) }
 }
 
 /// `EPERM` unless `fine`.
@@ -104,125 +134,73 @@ fn permit(fine: bool) -> Result<(), Errno> {
     if fine { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-pub(super) fn setuid(task: &Arc<Task>, id: u32) -> SysResult<()> {
-    change_uids(task, |new| {
-        let id = uid(new, id)?;
-        if new.has_cap(Cap::SETUID) {
-            (new.ruid, new.suid) = (id, id);
+/// Changes ids: from the old ones, and whether any may be set.
+fn change<K: Kind>(
+    task: &Task,
+    change: impl FnOnce(&Credentials, Ids<K::Id>, bool) -> Result<Ids<K::Id>, Errno>,
+) -> SysResult<()> {
+    Ok(task.change_cred(|new| {
+        let old = new.clone();
+        let ids = change(&old, K::get(&old), old.has_cap(K::SETS_ANY))?;
+        K::put(new, Ids { fs: ids.effective, ..ids });
+        K::changed(&old, new, false);
+        Ok(())
+    })?)
+}
+
+/// `setuid(2)`, `setgid(2)`.
+pub(super) fn set<K: Kind>(task: &Arc<Task>, given: u32) -> SysResult<()> {
+    change::<K>(task, |cred, old, trusted| {
+        let id = id::<K>(cred, given)?;
+        permit(trusted || id == old.real || id == old.saved)?;
+        Ok(if trusted {
+            Ids { real: id, effective: id, saved: id, fs: id }
         } else {
-            permit(id == new.ruid || id == new.suid)?;
-        }
-        new.euid = id;
-        Ok(())
+            Ids { effective: id, ..old }
+        })
     })
 }
 
-pub(super) fn setgid(task: &Arc<Task>, id: u32) -> SysResult<()> {
-    change_gids(task, |new| {
-        let id = gid(new, id)?;
-        if new.has_cap(Cap::SETGID) {
-            (new.rgid, new.sgid) = (id, id);
-        } else {
-            permit(id == new.rgid || id == new.sgid)?;
+/// `setreuid(2)`, `setregid(2)`.
+pub(super) fn set_re<K: Kind>(task: &Arc<Task>, real: u32, effective: u32) -> SysResult<()> {
+    change::<K>(task, |cred, old, trusted| {
+        let (real, effective) = (id_or_none::<K>(cred, real)?, id_or_none::<K>(cred, effective)?);
+        permit(trusted || real.is_none_or(|id| id == old.real || id == old.effective))?;
+        permit(trusted || effective.is_none_or(|id| old.has(&id)))?;
+        let mut new =
+            Ids { real: real.unwrap_or(old.real), effective: effective.unwrap_or(old.effective), ..old };
+        if real.is_some() || effective.is_some_and(|id| id != old.real) {
+            new.saved = new.effective;
         }
-        new.egid = id;
-        Ok(())
+        Ok(new)
     })
 }
 
-pub(super) fn setreuid(task: &Arc<Task>, real: u32, effective: u32) -> SysResult<()> {
-    change_uids(task, |new| {
-        let old = new.clone();
-        let (real, effective) = (uid_or_none(new, real)?, uid_or_none(new, effective)?);
-        let trusted = old.has_cap(Cap::SETUID);
-        if let Some(real) = real {
-            permit(trusted || real == old.ruid || real == old.euid)?;
-            new.ruid = real;
-        }
-        if let Some(effective) = effective {
-            permit(trusted || [old.ruid, old.euid, old.suid].contains(&effective))?;
-            new.euid = effective;
-        }
-        if real.is_some() || effective.is_some_and(|id| id != old.ruid) {
-            new.suid = new.euid;
-        }
-        Ok(())
-    })
-}
-
-pub(super) fn setregid(task: &Arc<Task>, real: u32, effective: u32) -> SysResult<()> {
-    change_gids(task, |new| {
-        let old = new.clone();
-        let (real, effective) = (gid_or_none(new, real)?, gid_or_none(new, effective)?);
-        let trusted = old.has_cap(Cap::SETGID);
-        if let Some(real) = real {
-            permit(trusted || real == old.rgid || real == old.egid)?;
-            new.rgid = real;
-        }
-        if let Some(effective) = effective {
-            permit(trusted || [old.rgid, old.egid, old.sgid].contains(&effective))?;
-            new.egid = effective;
-        }
-        if real.is_some() || effective.is_some_and(|id| id != old.rgid) {
-            new.sgid = new.egid;
-        }
-        Ok(())
-    })
-}
-
-pub(super) fn setresuid(task: &Arc<Task>, real: u32, effective: u32, saved: u32) -> SysResult<()> {
-    change_uids(task, |new| {
-        let old = new.clone();
-        let wanted = [real, effective, saved].map(|id| uid_or_none(&old, id));
-        let [real, effective, saved] = wanted;
+/// `setresuid(2)`, `setresgid(2)`.
+pub(super) fn set_res<K: Kind>(task: &Arc<Task>, real: u32, effective: u32, saved: u32) -> SysResult<()> {
+    change::<K>(task, |cred, old, trusted| {
+        let [real, effective, saved] = [real, effective, saved].map(|id| id_or_none::<K>(cred, id));
         let (real, effective, saved) = (real?, effective?, saved?);
-        let fine = |id: Option<Uid>| id.is_none_or(|id| [old.ruid, old.euid, old.suid].contains(&id));
-        permit(old.has_cap(Cap::SETUID) || (fine(real) && fine(effective) && fine(saved)))?;
-        new.ruid = real.unwrap_or(old.ruid);
-        new.euid = effective.unwrap_or(old.euid);
-        new.suid = saved.unwrap_or(old.suid);
-        Ok(())
+        let fine = |id: Option<K::Id>| id.is_none_or(|id| old.has(&id));
+        permit(trusted || (fine(real) && fine(effective) && fine(saved)))?;
+        Ok(Ids {
+            real: real.unwrap_or(old.real),
+            effective: effective.unwrap_or(old.effective),
+            saved: saved.unwrap_or(old.saved),
+            ..old
+        })
     })
 }
 
-pub(super) fn setresgid(task: &Arc<Task>, real: u32, effective: u32, saved: u32) -> SysResult<()> {
-    change_gids(task, |new| {
-        let old = new.clone();
-        let [real, effective, saved] = [real, effective, saved].map(|id| gid_or_none(&old, id));
-        let (real, effective, saved) = (real?, effective?, saved?);
-        let fine = |id: Option<Gid>| id.is_none_or(|id| [old.rgid, old.egid, old.sgid].contains(&id));
-        permit(old.has_cap(Cap::SETGID) || (fine(real) && fine(effective) && fine(saved)))?;
-        new.rgid = real.unwrap_or(old.rgid);
-        new.egid = effective.unwrap_or(old.egid);
-        new.sgid = saved.unwrap_or(old.sgid);
-        Ok(())
-    })
-}
-
-/// Never an error: the old id, whether it was changed or not.
-pub(super) fn setfsuid(task: &Arc<Task>, id: u32) -> SysResult<u32> {
+/// `setfsuid(2)`, `setfsgid(2)`. Never an error: the old id, whether it was changed or not.
+pub(super) fn set_fs<K: Kind>(task: &Arc<Task>, given: u32) -> SysResult<u32> {
     let before = task.cred();
-    let shown = before.user_ns.show_uid(before.fsuid);
+    let shown = K::show(&before.user_ns, K::get(&before).fs);
     let _ = task.change_cred(|new| {
-        let id = uid(new, id)?;
-        permit(new.has_cap(Cap::SETUID) || [new.ruid, new.euid, new.suid, new.fsuid].contains(&id))?;
-        new.fsuid = id;
-        if !Securebits::from_bits_retain(new.securebits).contains(Securebits::NO_SETUID_FIXUP) {
-            fix_caps_after_setfsuid(&before, new);
-        }
-        Ok(())
-    });
-    Ok(shown)
-}
-
-/// As [`setfsuid`].
-pub(super) fn setfsgid(task: &Arc<Task>, id: u32) -> SysResult<u32> {
-    let before = task.cred();
-    let shown = before.user_ns.show_gid(before.fsgid);
-    let _ = task.change_cred(|new| {
-        let id = gid(new, id)?;
-        permit(new.has_cap(Cap::SETGID) || [new.rgid, new.egid, new.sgid, new.fsgid].contains(&id))?;
-        new.fsgid = id;
+        let (id, old) = (id::<K>(new, given)?, K::get(new));
+        permit(new.has_cap(K::SETS_ANY) || old.has(&id) || id == old.fs)?;
+        K::put(new, Ids { fs: id, ..old });
+        K::changed(&before, new, true);
         Ok(())
     });
     Ok(shown)
@@ -251,7 +229,8 @@ pub(super) fn setgroups(task: &Arc<Task>, size: i32, from: UserPtr<u32>) -> SysR
     permit(cred.has_cap(Cap::SETGID) && !maps.gid.is_empty() && !maps.setgroups_denied)?;
     let size = usize::try_from(size).ok().filter(|n| *n <= NGROUPS_MAX).ok_or(Errno::EINVAL)?;
     let given = from.read_array(&*task.mm()?, size)?;
-    let mut groups = given.into_iter().map(|id| gid(&cred, id)).collect::<Result<Vec<_>, _>>()?;
+    let mut groups =
+        given.into_iter().map(|given| id::<Groups>(&cred, given)).collect::<Result<Vec<_>, _>>()?;
     groups.sort_unstable();
     Ok(task.change_cred(|new| {
         new.groups = groups.into();
