@@ -14,8 +14,8 @@ pub const OPTIONS: i32 = libc::PTRACE_O_EXITKILL
     | libc::PTRACE_O_TRACEVFORK;
 
 const NT_X86_XSTATE: usize = 0x202;
-pub const PTRACE_SYSEMU: u32 = 31;
-pub const PTRACE_GET_RSEQ_CONFIGURATION: u32 = 0x420f;
+const PTRACE_SYSEMU: u32 = 31;
+const PTRACE_GET_RSEQ_CONFIGURATION: u32 = 0x420f;
 
 /// # Safety
 /// `data` is what the request says it is, live and of the right size.
