@@ -50,7 +50,7 @@ const ALWAYS: &[HostCall] = host_calls! {
     SYS_fallocate;
     SYS_fsync;
     SYS_fdatasync;
-    SYS_fcntl: 1 in [libc::F_GETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC];
+    SYS_fcntl: 1 in [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC];
     SYS_ioctl: 1 in [
         libc::FIONREAD,
         // Terminals that an exec brings.

@@ -121,15 +121,15 @@ impl Deref for Kernel {
 impl Kernel {
     /// A kernel with no task.
     pub fn new(config: KernelConfig) -> Arc<Self> {
-        let ids = config.namespace_ids;
-        let root_user_ns = match ids.user {
+        let first = config.namespace_ids;
+        let root_user_ns = match first.user {
             Some(id) => UserNamespace::initial_numbered(id),
             None => UserNamespace::initial(),
         };
         Arc::new(Self {
             config,
             tree: Mutex::new(rank::TASK_TREE, ProcessTree::default()),
-            root_pid_ns: PidNamespace::initial(root_user_ns.clone(), ids.pid),
+            root_pid_ns: PidNamespace::initial(root_user_ns.clone(), first.pid),
             root_user_ns,
             root_namespaces: OnceLock::new(),
             futexes: Futexes::default(),

@@ -28,9 +28,9 @@ pub const ROWS: &[Row] = rows! {
     now EPOLL_CREATE = epoll_create as (i32);
     now EPOLL_CREATE1 = epoll_create1 as (u32);
     now EPOLL_CTL = epoll_ctl as (Fd, i32, Fd, UserPtr<EpollEvent>);
-    later EPOLL_WAIT = epoll_wait as (Fd, UserPtr<EpollEvent>, i32, i32);
-    later EPOLL_PWAIT = epoll_pwait as (Fd, UserPtr<EpollEvent>, i32, i32, UserPtr<SigSet>, usize);
-    later EPOLL_PWAIT2 = epoll_pwait2 as (Fd, UserPtr<EpollEvent>, i32, UserPtr<Timespec>, UserPtr<SigSet>, usize);
+    again EPOLL_WAIT = epoll_wait as (Fd, UserPtr<EpollEvent>, i32, i32);
+    again EPOLL_PWAIT = epoll_pwait as (Fd, UserPtr<EpollEvent>, i32, i32, UserPtr<SigSet>, usize);
+    again EPOLL_PWAIT2 = epoll_pwait2 as (Fd, UserPtr<EpollEvent>, i32, UserPtr<Timespec>, UserPtr<SigSet>, usize);
 };
 
 /// The most events that one call may ask for (`EP_MAX_EVENTS`).

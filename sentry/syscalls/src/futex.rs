@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
-    later FUTEX = futex as (u64, u32, u32, u64, u64, u32) partial "no FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI: ENOSYS; no priorities to inherit";
+    again FUTEX = futex as (u64, u32, u32, u64, u64, u32) partial "no FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI: ENOSYS; no priorities to inherit";
     later FUTEX_WAITV = futex_waitv as (UserPtr<FutexWaitv>, u32, u32, UserPtr<Timespec>, i32);
     now FUTEX_WAKE = futex_wake as (u64, u64, i32, u32);
     later FUTEX_WAIT = futex_wait as (u64, u64, u64, u32, UserPtr<Timespec>, i32);
@@ -83,6 +83,9 @@ async fn futex(
         return Err(Errno::ENOSYS.into());
     }
     let clock = if realtime { CLOCK_REALTIME } else { CLOCK_MONOTONIC };
+    if matches!(cmd, FUTEX_WAIT | FUTEX_WAIT_BITSET | FUTEX_LOCK_PI | FUTEX_LOCK_PI2) {
+        task.leave_first_try().await; // waiters are queued before they sleep
+    }
     let val2 = timeout as u32;
     let timeout: UserPtr<Timespec> = timeout.into();
     Ok(match cmd {

@@ -18,16 +18,16 @@ use vfs::{Fd, File, file::Seek};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
-    later READ = read as (Fd, UserAddr, usize);
-    later WRITE = write as (Fd, UserAddr, usize);
-    later PREAD64 = pread64 as (Fd, UserAddr, usize, i64);
-    later PWRITE64 = pwrite64 as (Fd, UserAddr, usize, i64);
-    later READV = readv as (Fd, UserPtr<Iovec>, usize);
-    later WRITEV = writev as (Fd, UserPtr<Iovec>, usize);
-    later PREADV = preadv as (Fd, UserPtr<Iovec>, usize, u64, u64);
-    later PWRITEV = pwritev as (Fd, UserPtr<Iovec>, usize, u64, u64);
-    later PREADV2 = preadv2 as (Fd, UserPtr<Iovec>, usize, u64, u64, u32);
-    later PWRITEV2 = pwritev2 as (Fd, UserPtr<Iovec>, usize, u64, u64, u32);
+    again READ = read as (Fd, UserAddr, usize);
+    again WRITE = write as (Fd, UserAddr, usize);
+    again PREAD64 = pread64 as (Fd, UserAddr, usize, i64);
+    again PWRITE64 = pwrite64 as (Fd, UserAddr, usize, i64);
+    again READV = readv as (Fd, UserPtr<Iovec>, usize);
+    again WRITEV = writev as (Fd, UserPtr<Iovec>, usize);
+    again PREADV = preadv as (Fd, UserPtr<Iovec>, usize, u64, u64);
+    again PWRITEV = pwritev as (Fd, UserPtr<Iovec>, usize, u64, u64);
+    again PREADV2 = preadv2 as (Fd, UserPtr<Iovec>, usize, u64, u64, u32);
+    again PWRITEV2 = pwritev2 as (Fd, UserPtr<Iovec>, usize, u64, u64, u32);
     now LSEEK = lseek as (Fd, i64, u32);
     now FSYNC = fsync as (Fd);
     now FDATASYNC = fdatasync as (Fd);
@@ -123,14 +123,10 @@ async fn transfer(
     flags: RwFlags,
     mut attempt: impl FnMut() -> Result<usize, Errno>,
 ) -> SysResult<usize> {
-    match attempt() {
-        Err(Errno::EAGAIN) => {}
-        done => return Ok(done?),
-    }
     if file.nonblocking() || flags.contains(RwFlags::NOWAIT) {
-        return Err(Errno::EAGAIN.into());
+        return Ok(attempt()?);
     }
-    let Some(queue) = file.ops().wait_queue() else { return Err(Errno::EAGAIN.into()) };
+    let Some(queue) = file.ops().wait_queue() else { return Ok(attempt()?) };
     let deadline = file.ops().read_timeout_ns().filter(|_| events.contains(Ready::IN));
     let deadline = deadline.map(|ns| task.kernel.monotonic_ns().saturating_add(ns));
     let wait = Wait { exclusive: false, ..Wait::on(queue, events).deadline(deadline) };
@@ -163,7 +159,7 @@ pub(crate) async fn write_from(
     }
     let appends = file.flags().contains(OpenFlags::APPEND) && !how.flags.contains(RwFlags::NOAPPEND)
         || how.flags.contains(RwFlags::APPEND);
-    let mut done = 0;
+    let mut done = task.take_moved();
     // A stream takes what it has room for; a blocking write goes on until all is written.
     let attempt = || {
         let mut src = IoSrc::user_vec(&*mm, vecs.iter().copied());
@@ -186,6 +182,7 @@ pub(crate) async fn write_from(
             None => file.ops().write(&file, &mut src)?,
         };
         done += n;
+        task.keep_moved(done);
         let stream = !file.ops().seekable() && !file.nonblocking();
         if stream && n > 0 && n < wanted { Err(Errno::EAGAIN) } else { Ok(done) }
     };

@@ -24,10 +24,10 @@ use zerocopy::IntoBytes;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
-    later POLL = poll as (UserPtr<PollFd>, u32, i32);
-    later PPOLL = ppoll as (UserPtr<PollFd>, u32, UserPtr<Timespec>, UserPtr<SigSet>, usize);
-    later SELECT = select as (i32, UserAddr, UserAddr, UserAddr, UserPtr<Timeval>);
-    later PSELECT6 = pselect6 as (i32, UserAddr, UserAddr, UserAddr, UserPtr<Timespec>, UserPtr<SigsetArg>);
+    again POLL = poll as (UserPtr<PollFd>, u32, i32);
+    again PPOLL = ppoll as (UserPtr<PollFd>, u32, UserPtr<Timespec>, UserPtr<SigSet>, usize);
+    again SELECT = select as (i32, UserAddr, UserAddr, UserAddr, UserPtr<Timeval>);
+    again PSELECT6 = pselect6 as (i32, UserAddr, UserAddr, UserAddr, UserPtr<Timespec>, UserPtr<SigsetArg>);
 };
 
 /// The deadline that means not to wait at all.

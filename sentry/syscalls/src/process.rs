@@ -11,8 +11,8 @@ use abi::{
     limits::{MAX_ARG_STRLEN, MAX_NS_LEVEL, PAGE_SIZE_USIZE},
     process::{
         CLONE_ARGS_SIZE_VER0, CLONE_ARGS_SIZE_VER2, CSIGNAL, Cap, CloneArgs, KCMP_EPOLL_TFD, KCMP_FILE,
-        KCMP_FILES, KCMP_FS, KCMP_IO, KCMP_SIGHAND, KCMP_SYSVSEM, KCMP_VM, KcmpEpollSlot, PidfdFlags, Resource, WaitIdType,
-        WaitOptions,
+        KCMP_FILES, KCMP_FS, KCMP_IO, KCMP_SIGHAND, KCMP_SYSVSEM, KCMP_VM, KcmpEpollSlot, PidfdFlags,
+        Resource, WaitIdType, WaitOptions,
     },
     signal::Signal,
 };
@@ -37,8 +37,8 @@ pub const ROWS: &[Row] = rows! {
     later EXECVEAT = execveat as (DirFd, UserPath, u64, u64, u32);
     now EXIT = exit as (i32);
     now EXIT_GROUP = exit_group as (i32);
-    later WAIT4 = wait4 as (i32, UserPtr<i32>, u32, UserPtr<Rusage>);
-    later WAITID = waitid as (i32, i32, UserAddr, u32, UserPtr<Rusage>);
+    again WAIT4 = wait4 as (i32, UserPtr<i32>, u32, UserPtr<Rusage>);
+    again WAITID = waitid as (i32, i32, UserAddr, u32, UserPtr<Rusage>);
     now PIDFD_OPEN = pidfd_open as (i32, u32);
     now PIDFD_GETFD = pidfd_getfd as (Fd, Fd, u32);
     now SET_TID_ADDRESS = set_tid_address as (u64);

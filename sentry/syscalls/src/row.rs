@@ -18,6 +18,13 @@ pub enum Support {
 pub enum Handler {
     /// Without ever sleeping.
     Now(fn(&Arc<Task>, [u64; 6]) -> SysResult),
+    /// By a future that has done nothing yet when it first sleeps: tried without one.
+    Again {
+        /// The result, if it did not sleep.
+        first: fn(&Arc<Task>, [u64; 6]) -> Option<SysResult>,
+        /// The whole call.
+        later: for<'a> fn(&'a Arc<Task>, [u64; 6]) -> SyscallFuture<'a>,
+    },
     /// By a future.
     Later(for<'a> fn(&'a Arc<Task>, [u64; 6]) -> SyscallFuture<'a>),
 }
@@ -59,10 +66,11 @@ impl Returned for vfs::Fd {
 ///
 /// `now` handlers are `fn(&Arc<Task>, A, B, ...) -> SysResult<R>` and `later` handlers the same, `async`; the argument types
 /// implement [`Arg`](crate::arg::Arg), `R` implements [`Returned`]. Behind the types may follow `partial "what is missing"`.
+/// `again` handlers are as `later` ones, and can be begun again where they first sleep: see [`Task::try_without_sleep`].
 ///
 /// ```ignore
 /// pub const ROWS: &[Row] = rows! {
-///     later READ = read as (Fd, UserAddr, usize);
+///     again READ = read as (Fd, UserAddr, usize);
 ///     now DUP = dup as (Fd);
 ///     now PERSONALITY = personality as (u32) partial "only PER_LINUX";
 /// };
@@ -86,11 +94,25 @@ macro_rules! rows {
         })
     };
     (@handler later $f:path, $($t:ty),*) => {
-        $crate::row::Handler::Later(|task, args| {
-            Box::pin(async move {
-                let mut _raw = args.into_iter();
-                Ok($crate::row::Returned::raw($f(task $(, <$t as $crate::arg::Arg>::from_raw(_raw.next().unwrap_or(0))?)*).await?))
-            })
-        })
+        $crate::row::Handler::Later(|task, args| Box::pin($crate::rows!(@future task, args, $f, $($t),*)))
+    };
+    (@handler again $f:path, $($t:ty),*) => {
+        $crate::row::Handler::Again {
+            first: |task, args| task.try_without_sleep($crate::rows!(@future task, args, $f, $($t),*)),
+            later: |task, args| {
+                let call = $crate::rows!(@future task, args, $f, $($t),*);
+                Box::pin(async move {
+                    let result = call.await;
+                    task.forget_moved();
+                    result
+                })
+            },
+        }
+    };
+    (@future $task:ident, $args:ident, $f:path, $($t:ty),*) => {
+        async move {
+            let mut _raw = $args.into_iter();
+            ::kernel::SysResult::Ok($crate::row::Returned::raw($f($task $(, <$t as $crate::arg::Arg>::from_raw(_raw.next().unwrap_or(0))?)*).await?))
+        }
     };
 }

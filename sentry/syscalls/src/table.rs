@@ -152,17 +152,23 @@ impl SyscallTable for Table {
         };
         match row.handler {
             Handler::Now(f) if !self.strace => SyscallStart::Done(f(task, args)),
+            Handler::Again { first, later } if !self.strace => match first(task, args) {
+                Some(result) => SyscallStart::Done(result),
+                None => SyscallStart::Later(later(task, args)),
+            },
             Handler::Later(f) if !self.strace => SyscallStart::Later(f(task, args)),
             Handler::Now(f) => {
                 let result = f(task, args);
                 log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
                 SyscallStart::Done(result)
             }
-            Handler::Later(f) => SyscallStart::Later(Box::pin(async move {
-                let result = f(task, args).await;
-                log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
-                result
-            })),
+            Handler::Later(f) | Handler::Again { later: f, .. } => {
+                SyscallStart::Later(Box::pin(async move {
+                    let result = f(task, args).await;
+                    log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
+                    result
+                }))
+            }
         }
     }
 }

@@ -76,6 +76,7 @@ impl Task {
             Err(Errno::EAGAIN) => {}
             done => return done.map_err(SysError::from),
         }
+        self.leave_first_try().await;
         let mut register = Some(register);
         let from = self.kernel.monotonic_ns();
         let mut registered = None;

@@ -12,6 +12,7 @@ mod current;
 pub mod exec;
 pub mod exit;
 mod find;
+mod first_try;
 pub mod namespaces;
 pub mod run;
 pub mod spawn;
@@ -103,6 +104,8 @@ pub struct Task {
     interrupt: Mutex<Option<Arc<dyn Interrupt>>>,
     /// Something is to be done before application code runs again: signals, stop, exit. See [`Self::set_work`].
     pub(crate) work: AtomicBool,
+    /// Its system call is in its first try.
+    first_try: first_try::FirstTry,
     /// Woken by [`Self::set_work`] while the task sleeps.
     sleeper: Mutex<Option<Waker>>,
     /// It is to end before application code runs again.
@@ -158,6 +161,7 @@ impl Task {
             work: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             registers_replaced: AtomicBool::new(false),
+            first_try: Default::default(),
             sleeper: Mutex::new(rank::LEAF, None),
             dead: AtomicBool::new(false),
             running_since_ns: AtomicU64::new(0),

@@ -64,6 +64,7 @@ pub fn run(init: impl FnOnce(&mut App) + Send + 'static) -> ExitStatus {
         vdso: None,
         aux: Default::default(),
         allow_suid: false,
+        namespace_ids: Default::default(),
     });
     kernel.publish();
     let (end, ended) = mpsc::channel();
