@@ -63,7 +63,7 @@ pub struct Global {
     #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub ignore_cgroups: bool,
-    /// Where writes go: none, [root|all]:memory, [root|all]:self, [root|all]:dir=DIR
+    /// Where writes go: none, [root|all]:memory, [root|all]:self, [root|all]:dir=DIR; with ,size=10g at most so much
     #[arg(long, default_value = "none", value_name = "SETTING")]
     pub overlay2: String,
     /// Whether the root is only changed by the sandbox: exclusive or shared

@@ -40,7 +40,7 @@ fn as_with_runc(script: &str, namespaces: &Value) {
 }
 
 const CGROUPS: &str = "cat /proc/self/cgroup /proc/self/cpuset; \
-    grep ' cgroup' /proc/self/mountinfo | sed 's/^[^/]*//; s/ - / /' | sort; \
+    grep ' cgroup' /proc/self/mountinfo | sed 's/^[^/]*//; s/ - cgroup [^ ]* / - cgroup /' | sort; \
     cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory.max 2>/dev/null; true";
 
 #[test]

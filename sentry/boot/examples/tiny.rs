@@ -50,7 +50,7 @@ fn main() {
     boot::logging::to_stderr();
     let config = boot::config::PlatformConfig { name: "ptrace".into(), device_fd: None };
     let table = syscalls::Table::new(std::env::var_os("STRACE").is_some());
-    let kernel = boot::machine::build(&config, &Default::default(), table).unwrap();
+    let kernel = boot::machine::build(&config, &Default::default(), Default::default(), table).unwrap();
     let cred = Credentials::root(kernel.root_user_ns.clone());
     fs::tmpfs::register(&kernel.vfs, &kernel.memory);
     let (tmpfs, top) =

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Where the bytes of a page of a [`Mappable`] are.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Backing {
     /// In the memory file at this offset.
     Memory(u64),

@@ -28,6 +28,12 @@ pub struct Store {
     alloc: Mutex<Alloc>,
 }
 
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// An empty store in `fd`, an empty file that is open for reading and writing and that nobody else uses.
     pub fn new(fd: OwnedFd) -> Result<Self, Errno> {
@@ -103,7 +109,7 @@ impl Store {
         if pages && host::memfd::punch_hole(self.fd.as_fd(), range.start, len).is_ok() {
             return Ok(());
         }
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let mut at = range.start;
         while at < range.end {
             let step = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(ZEROS.len());

@@ -333,3 +333,22 @@ fn cgroups_show_limits() {
     assert_eq!(w.write("/cg/memory.max", "max"), Err(Errno::EPERM));
     assert_eq!(ops::mkdir(&w.ctx, b"/cg/sub", 0o755), Err(Errno::EPERM));
 }
+
+#[test]
+fn cgroups_say_where_the_container_is() {
+    let w = world();
+    let place = |hierarchy, controllers: &str| crate::cgroup::Membership {
+        hierarchy,
+        controllers: controllers.into(),
+        path: "/a/b".into(),
+    };
+    crate::cgroup::set_membership(vec![place(2, "cpu,cpuacct"), place(0, "")], None);
+    let task = w.process(&w.kernel.root_pid_ns, "x");
+    // Nobody reads who is in the namespace in which paths are shown.
+    assert_eq!(w.read(&format!("/proc/{}/cgroup", task.tid())).unwrap(), "2:cpu,cpuacct:/\n0::/\n");
+    let (fs, root) = crate::cgroup::at_path(&w.kernel, 1, "cpu,cpuacct", "/a/b");
+    assert_eq!(fs.options(), ",cpu,cpuacct");
+    let group = root.lookup(b"a").and_then(|a| a.lookup(b"b")).unwrap();
+    assert!(group.lookup(b"cpu.shares").is_ok() && group.lookup(b"cpuacct.usage").is_ok());
+    assert_eq!(group.lookup(b"memory.limit_in_bytes").err(), Some(Errno::ENOENT));
+}
