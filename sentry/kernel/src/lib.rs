@@ -21,6 +21,7 @@ pub mod loader;
 pub mod namespaces;
 pub mod pid;
 pub mod pidfd;
+pub mod ptrace;
 pub mod seccomp;
 pub mod signal;
 pub mod task;

@@ -5,7 +5,7 @@
 //! container's configuration, which is kept as a table. Filters are never taken away; children and new programs keep them.
 //!
 //! **Invariant:** a [`Program`] has passed [`Program::new`], so running it ends: all jumps go forward and its last instruction
-//! returns. **Absent on purpose:** user notification (`SECCOMP_FILTER_FLAG_NEW_LISTENER` is refused), tracers.
+//! returns. **Absent on purpose:** user notification (`SECCOMP_FILTER_FLAG_NEW_LISTENER` is refused).
 
 mod bpf;
 mod profile;
@@ -13,9 +13,9 @@ mod profile;
 pub use bpf::Program;
 pub use profile::{Compare, Profile, Test};
 
-use crate::{SysResult, Task, ThreadGroup, tree::ExitStatus};
+use crate::{SysResult, Task, ThreadGroup, ptrace::Hooks, tree::ExitStatus};
 use abi::{Errno, SigInfo, Signal, process::*, sysno};
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 /// One filter.
 pub enum Filter {
@@ -41,6 +41,16 @@ impl Filter {
     }
 }
 
+/// What the filters of a task say of a call.
+pub(crate) enum Verdict {
+    /// It is to be made.
+    Make,
+    /// It is not; this is its result.
+    Answer(SysResult),
+    /// The tracer decides, who is told this.
+    Trace(u32),
+}
+
 /// What a task is under.
 #[derive(Clone, Default)]
 pub struct Seccomp {
@@ -64,6 +74,22 @@ impl Seccomp {
             (true, _) => SECCOMP_MODE_STRICT,
             (false, true) => SECCOMP_MODE_DISABLED,
             (false, false) => SECCOMP_MODE_FILTER,
+        }
+    }
+
+    /// The program of filter `index`, counted from the oldest, and its flags. `EINVAL` without filters, `ENOENT` behind the last,
+    /// `EMEDIUMTYPE` for one that is no program.
+    pub fn filter_at(&self, index: u64) -> Result<(Vec<SockFilter>, SeccompFilterFlags), Errno> {
+        if self.mode() != SECCOMP_MODE_FILTER {
+            return Err(Errno::EINVAL);
+        }
+        let filter = usize::try_from(index).ok().and_then(|at| self.filters.get(at)).ok_or(Errno::ENOENT)?;
+        match &**filter {
+            Filter::Program(program, logs) => {
+                let flags = if *logs { SeccompFilterFlags::LOG } else { SeccompFilterFlags::empty() };
+                Ok((program.instructions().to_vec(), flags))
+            }
+            Filter::Profile(_) => Err(Errno::EMEDIUMTYPE),
         }
     }
 
@@ -112,7 +138,9 @@ impl Task {
     pub(crate) fn set_seccomp(&self, new: Seccomp) {
         let is_on = new.mode() != SECCOMP_MODE_DISABLED;
         let old = std::mem::replace(&mut *self.seccomp.lock(), new);
-        self.has_seccomp.store(is_on, Ordering::Release);
+        if is_on {
+            self.add_hooks(Hooks::SECCOMP);
+        }
         drop(old);
     }
 
@@ -121,29 +149,27 @@ impl Task {
         self.seccomp.lock().clone()
     }
 
-    /// Asks the filters about a call; `Some` where it is not to be made.
-    pub(crate) fn filter_syscall(self: &Arc<Self>, nr: u64, args: [u64; 6]) -> Option<SysResult> {
-        if !self.has_seccomp.load(Ordering::Acquire) {
-            return None;
-        }
+    /// Asks the filters about a call.
+    pub(crate) fn filter_syscall(self: &Arc<Self>, nr: u64, args: [u64; 6]) -> Verdict {
         let (seccomp, instruction_pointer) = (self.seccomp(), self.regs.lock().rip);
         let nr = nr as i32; // as Linux: the number is 32 bits
         let data = SeccompData { nr, arch: AUDIT_ARCH_X86_64, instruction_pointer, args };
         let answer = seccomp.answer(&data);
         let value = answer & SECCOMP_RET_DATA;
         match answer & SECCOMP_RET_ACTION_FULL {
-            SECCOMP_RET_ALLOW => return None,
+            SECCOMP_RET_ALLOW => return Verdict::Make,
             SECCOMP_RET_LOG => {
                 log::info!("seccomp: task {} makes call {nr}", self.tid());
-                return None;
+                return Verdict::Make;
             }
             // Zero is a result like any other.
-            SECCOMP_RET_ERRNO => return Some(Ok((-i64::from(value.min(4095))) as u64)),
-            // Nobody traces or listens.
-            SECCOMP_RET_TRACE | SECCOMP_RET_USER_NOTIF => return Some(Err(Errno::ENOSYS.into())),
+            SECCOMP_RET_ERRNO => return Verdict::Answer(Ok((-i64::from(value.min(4095))) as u64)),
+            SECCOMP_RET_TRACE => return Verdict::Trace(value),
+            // Nobody listens.
+            SECCOMP_RET_USER_NOTIF => return Verdict::Answer(Err(Errno::ENOSYS.into())),
             SECCOMP_RET_TRAP => {
                 self.force_signal(SigInfo::sys(instruction_pointer, nr, AUDIT_ARCH_X86_64, value as i32));
-                return Some(Ok(nr as u64)); // the register is as it was before the call
+                return Verdict::Answer(Ok(nr as u64)); // the register is as it was before the call
             }
             SECCOMP_RET_KILL_THREAD => {
                 self.kill_thread(if seccomp.strict { Signal::SIGKILL } else { Signal::SIGSYS })
@@ -151,7 +177,7 @@ impl Task {
             _ => self.end_by(Signal::SIGSYS),
         }
         log::info!("seccomp: task {} is ended for call {nr}", self.tid());
-        Some(Ok(nr as u64))
+        Verdict::Answer(Ok(nr as u64))
     }
 
     /// Ends this thread; the last one takes the process along.

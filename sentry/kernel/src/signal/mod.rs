@@ -101,6 +101,14 @@ impl GroupSignals {
     /// Begins a stop by `signal`.
     pub(crate) fn stop_for(&mut self, signal: Signal) {
         self.stop.begin(signal);
+        let generation = self.stop.generation();
+        for task in self.live() {
+            if task.asleep_in_stop.load(Ordering::SeqCst) {
+                task.joined_stop.store(generation, Ordering::SeqCst); // it has not gone on since
+            } else {
+                task.notify_trap();
+            }
+        }
     }
 
     /// Threads that have not ended.
@@ -230,7 +238,7 @@ impl Task {
         let group = self.group.signals.lock();
         let mine = self.signals.lock();
         let ready = group.pending.set().union(mine.pending.set()).difference(mine.mask);
-        !ready.is_empty() || group.stop.is_stopping()
+        !ready.is_empty() || group.stop.wants(self) || self.trap_pending()
     }
 
     /// Whether the thread is to end: the process exits, or another thread's `execve` wants to be alone.
