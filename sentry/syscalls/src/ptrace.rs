@@ -70,6 +70,15 @@ async fn of_stopped(
             register_set(task, tracee, RegSet::from_note(addr)?, request == PTRACE_SETREGSET, data).await?;
             return Ok(0);
         }
+        PTRACE_PEEKUSR => {
+            let word = task.peek_user_of(tracee, addr).await?;
+            UserPtr::from(data).write(&*task.mm()?, &word)?;
+            return Ok(0);
+        }
+        PTRACE_POKEUSR => {
+            task.poke_user_of(tracee, addr, data).await?;
+            return Ok(0);
+        }
         _ => return at_once(task, tracee, request, addr, data),
     };
     tracee.resume_tracee(resume, data)?;
@@ -120,8 +129,6 @@ fn at_once(task: &Arc<Task>, tracee: &Arc<Task>, request: i64, addr: u64, data: 
     match request {
         PTRACE_PEEKTEXT | PTRACE_PEEKDATA => word.write(&*mm, &tracee.peek_memory(addr)?)?,
         PTRACE_POKETEXT | PTRACE_POKEDATA => tracee.poke_memory(addr, data)?,
-        PTRACE_PEEKUSR => word.write(&*mm, &tracee.peek_user(addr)?)?,
-        PTRACE_POKEUSR => tracee.poke_user(addr, data)?,
         PTRACE_SETOPTIONS | PTRACE_OLDSETOPTIONS => {
             let options = u32::try_from(data).ok().and_then(PtraceOptions::from_bits).ok_or(Errno::EINVAL)?;
             check_options(task, options)?;

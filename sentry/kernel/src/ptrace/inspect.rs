@@ -1,6 +1,6 @@
 //! What a tracer may look at and change in a stopped tracee.
 
-use super::{FpJob, RegSet, arch};
+use super::{Answer, Job, RegSet, arch};
 use crate::{SysResult, Task, task::Wait};
 use abi::{
     Errno, SigInfo, SigSet, Signal,
@@ -42,21 +42,23 @@ impl Task {
         if put == Ok(8) { Ok(()) } else { Err(Errno::EIO) }
     }
 
-    /// A word of this tracee's `struct user`. `EIO`.
-    pub fn peek_user(&self, offset: u64) -> Result<u64, Errno> {
-        check_user(offset)?;
-        match offset.checked_sub(USER_DEBUGREG_OFFSET) {
-            Some(at) => self.peek_debug_register(at / 8),
-            None => Ok(arch::peek_user(&self.regs.lock(), offset)),
+    /// A word of `struct user` of `target`, a stopped tracee of this thread. `EIO`.
+    pub async fn peek_user_of(self: &Arc<Self>, target: &Arc<Task>, offset: u64) -> SysResult<u64> {
+        match debug_register(offset)? {
+            None => Ok(arch::peek_user(&target.regs.lock(), offset)),
+            Some(index) => match self.ask(target, Job::PeekDebug(index)).await? {
+                Answer::Word(word) => Ok(word),
+                _ => Err(Errno::ESRCH.into()),
+            },
         }
     }
 
-    /// Replaces a word of this tracee's `struct user`: a register. `EIO`.
-    pub fn poke_user(&self, offset: u64, value: u64) -> Result<(), Errno> {
-        check_user(offset)?;
-        match offset.checked_sub(USER_DEBUGREG_OFFSET) {
-            Some(at) => self.poke_debug_register(at / 8, value),
-            None => arch::poke_user(&mut self.regs.lock(), offset, value),
+    /// Replaces a word of `struct user` of `target`, a stopped tracee of this thread: a register. `EIO`; `EINVAL` for what the CPU
+    /// may not watch.
+    pub async fn poke_user_of(self: &Arc<Self>, target: &Arc<Task>, offset: u64, value: u64) -> SysResult<()> {
+        match debug_register(offset)? {
+            None => Ok(arch::poke_user(&mut target.regs.lock(), offset, value)?),
+            Some(index) => self.ask(target, Job::PokeDebug(index, value)).await.map(drop),
         }
     }
 
@@ -94,32 +96,32 @@ impl Task {
             _ if bytes.len() != fp.0.len() => return Err(Errno::EFAULT.into()),
             _ => fp.0 = bytes,
         }
-        match self.fp_job(target, FpJob::Store(fp)).await? {
-            FpJob::Stored(result) => Ok(result?),
-            _ => Err(Errno::ESRCH.into()),
-        }
+        self.ask(target, Job::StoreFp(fp)).await.map(drop)
     }
 
     async fn fp_of(self: &Arc<Self>, target: &Arc<Task>) -> SysResult<FpState> {
-        match self.fp_job(target, FpJob::Fetch).await? {
-            FpJob::Fetched(fp) => Ok(fp),
+        match self.ask(target, Job::FetchFp).await? {
+            Answer::Fp(fp) => Ok(fp),
             _ => Err(Errno::ESRCH.into()),
         }
     }
 
-    /// Has `target` do something with its floating point state. `ESRCH` if it does not stay stopped for that.
-    async fn fp_job(self: &Arc<Self>, target: &Arc<Task>, job: FpJob) -> SysResult<FpJob> {
-        target.ptrace.lock().fp = job;
+    /// Has `target` do something with its context. `ESRCH` if it does not stay stopped for that.
+    async fn ask(self: &Arc<Self>, target: &Arc<Task>, job: Job) -> SysResult<Answer> {
+        target.ptrace.lock().job = job;
         target.wake();
         let done = || {
             let mut ptrace = target.ptrace.lock();
-            match ptrace.fp {
-                FpJob::Fetched(_) | FpJob::Stored(_) => Ok(std::mem::take(&mut ptrace.fp)),
-                _ if ptrace.is_open() => Err(Errno::EAGAIN),
-                _ => Err(Errno::ESRCH),
+            match std::mem::take(&mut ptrace.job) {
+                Job::Done(result) => Ok(result),
+                _ if !ptrace.is_open() => Err(Errno::ESRCH),
+                waiting => {
+                    ptrace.job = waiting;
+                    Err(Errno::EAGAIN)
+                }
             }
         };
-        self.block_on(Wait::on(&self.group.child_events, Ready::OTHER).killable(), done).await
+        Ok(self.block_on(Wait::on(&self.group.child_events, Ready::OTHER).killable(), done).await??)
     }
 
     /// `PTRACE_GETSIGINFO`: what is known of the signal or event that stopped this tracee. `EINVAL` in a stop of its process.
@@ -207,19 +209,14 @@ impl Task {
         };
         (info, len)
     }
-
-    fn peek_debug_register(&self, index: u64) -> Result<u64, Errno> {
-        let _ = index;
-        Ok(0)
-    }
-
-    fn poke_debug_register(&self, index: u64, value: u64) -> Result<(), Errno> {
-        let _ = index;
-        if value == 0 { Ok(()) } else { Err(Errno::EIO) }
-    }
 }
 
-/// Offsets in `struct user` that are words of it.
-fn check_user(offset: u64) -> Result<(), Errno> {
-    if offset.is_multiple_of(8) && offset < USER_SIZE { Ok(()) } else { Err(Errno::EIO) }
+/// Which debug register is at `offset` of `struct user`, if any; `EIO` where there is no word of it.
+fn debug_register(offset: u64) -> Result<Option<usize>, Errno> {
+    // Behind the debug registers, the kernel's own structure goes on for two words more than the C library's.
+    if !offset.is_multiple_of(8) || offset >= USER_SIZE + 16 {
+        return Err(Errno::EIO);
+    }
+    let index = offset.checked_sub(USER_DEBUGREG_OFFSET).map(|at| (at / 8) as usize);
+    Ok(index.filter(|index| *index < 8))
 }

@@ -9,8 +9,9 @@
 //!
 //! **Lock order:** the link changes under the tree's lock. [`Task::ptrace`] ([`ksync::rank::PTRACE`]) comes behind signals and
 //! before registers. **Invariants:** a task is in its tracer's list exactly while [`Ptrace::tracer`] is set. Registers of a
-//! tracee are touched by others only while [`Ptrace::stop`] is set. Floating point state lives in the platform's
-//! context, which answers only the tracee's own worker: a stopped tracee fetches and stores it when asked ([`FpJob`]).
+//! tracee are touched by others only while [`Ptrace::stop`] is set. Floating point state and debug registers live in the
+//! platform's context, which answers only the tracee's own worker: a stopped tracee does what its tracer asks for ([`Job`]).
+//! The CPU's watchpoints do not see what the kernel itself stores into a tracee's memory.
 //! **Absent on purpose:** single-stepping by blocks (`PTRACE_SINGLEBLOCK` is `EIO`, as on CPUs without it), 32-bit tracees.
 
 mod arch;
@@ -74,15 +75,24 @@ pub struct Stop {
     resumed: bool,
 }
 
-/// Something that a stopped tracee does with its floating point state on behalf of its tracer.
+/// Something that a stopped tracee does with its context on behalf of its tracer.
 #[derive(Default)]
-enum FpJob {
+enum Job {
     #[default]
     Idle,
-    Fetch,
-    Store(FpState),
-    Fetched(FpState),
-    Stored(Result<(), Errno>),
+    FetchFp,
+    StoreFp(FpState),
+    PeekDebug(usize),
+    PokeDebug(usize, u64),
+    /// What came of it.
+    Done(Result<Answer, Errno>),
+}
+
+/// What a [`Job`] gives.
+enum Answer {
+    Fp(FpState),
+    Word(u64),
+    Nothing,
 }
 
 /// What a task knows of whoever traces it. Rank PTRACE.
@@ -99,7 +109,7 @@ pub struct Ptrace {
     pub code: i32,
     /// `PTRACE_LISTEN`: it stays stopped, but tells what becomes of the stop of its process.
     listening: bool,
-    fp: FpJob,
+    job: Job,
 }
 
 impl Ptrace {

@@ -1,9 +1,9 @@
 //! How a tracee stops, and tells its tracer.
 
-use super::{FpJob, Hooks, Stop};
+use super::{Answer, Hooks, Job, Stop};
 use crate::{Task, ThreadGroup};
 use abi::{
-    SigInfo, Signal,
+    Errno, SigInfo, Signal,
     process::{
         PTRACE_EVENT_CLONE, PTRACE_EVENT_EXEC, PTRACE_EVENT_EXIT, PTRACE_EVENT_FORK, PTRACE_EVENT_SECCOMP,
         PTRACE_EVENT_STOP, PTRACE_EVENT_VFORK, PTRACE_EVENT_VFORK_DONE, PtraceOptions,
@@ -150,7 +150,7 @@ impl Task {
         self.tell_tracer(request.why, request.code);
         poll_fn(|cx| {
             self.set_sleeper(Some(cx.waker().clone()));
-            self.serve_fp_job();
+            self.serve_job();
             let killed = match request.ending {
                 // Two that trace one another must not wait for one another's end.
                 true => self.tracer().is_none_or(|t| t.is_killed()),
@@ -166,33 +166,29 @@ impl Task {
         let mut ptrace = self.ptrace.lock();
         ptrace.listening = false;
         let info = ptrace.stop.take().and_then(|s| s.info);
-        let waiting = std::mem::take(&mut ptrace.fp);
+        let waiting = std::mem::take(&mut ptrace.job);
         let code = std::mem::take(&mut ptrace.code);
         drop(ptrace);
-        if let FpJob::Fetch | FpJob::Store(_) = waiting {
+        if !matches!(waiting, Job::Idle | Job::Done(_)) {
             self.wake_tracer();
         }
         (code, info)
     }
 
-    /// Does what the tracer wants to be done with floating point state, on the worker that the context belongs to.
-    fn serve_fp_job(&self) {
+    /// Does what the tracer wants to be done with the context, on the worker that this belongs to.
+    fn serve_job(&self) {
         let job = {
             let mut ptrace = self.ptrace.lock();
-            match ptrace.fp {
-                FpJob::Fetch | FpJob::Store(_) => std::mem::take(&mut ptrace.fp),
-                _ => return,
+            match ptrace.job {
+                Job::Idle | Job::Done(_) => return,
+                _ => std::mem::take(&mut ptrace.job),
             }
         };
-        let done = {
-            let mut context = self.context.lock();
-            match (job, context.as_mut()) {
-                (FpJob::Store(fp), Some(context)) => FpJob::Stored(context.set_fp(&fp)),
-                (FpJob::Fetch, Some(context)) => FpJob::Fetched(context.fp()),
-                _ => FpJob::Stored(Err(abi::Errno::ESRCH)),
-            }
+        let done = match self.context.lock().as_mut() {
+            Some(context) => do_job(job, &mut **context),
+            None => Err(Errno::ESRCH),
         };
-        self.ptrace.lock().fp = done;
+        self.ptrace.lock().job = Job::Done(done);
         self.wake_tracer();
     }
 
@@ -207,6 +203,22 @@ impl Task {
         let Some(tracer) = self.tracer() else { return };
         self.group.tell_of_stop(&tracer.group, self, why, code & 0x7f);
         tracer.group.child_events.notify(Ready::OTHER);
+    }
+}
+
+fn do_job(job: Job, context: &mut dyn platform::Context) -> Result<Answer, Errno> {
+    match job {
+        Job::FetchFp => Ok(Answer::Fp(context.fp())),
+        Job::StoreFp(fp) => context.set_fp(&fp).map(|()| Answer::Nothing),
+        Job::PeekDebug(index) => {
+            context.debug_registers().map_or(Ok(0), |debug| debug.peek(index)).map(Answer::Word)
+        }
+        // Without any, nothing is watched: only that can be said.
+        Job::PokeDebug(_, 0) if context.debug_registers().is_none() => Ok(Answer::Nothing),
+        Job::PokeDebug(index, value) => {
+            context.debug_registers().ok_or(Errno::EIO)?.poke(index, value).map(|()| Answer::Nothing)
+        }
+        Job::Idle | Job::Done(_) => Err(Errno::ESRCH),
     }
 }
 
