@@ -5,9 +5,10 @@
 //! container's configuration, which is kept as a table. Filters are never taken away; children and new programs keep them.
 //!
 //! **Invariant:** a [`Program`] has passed [`Program::new`], so running it ends: all jumps go forward and its last instruction
-//! returns. **Absent on purpose:** user notification (`SECCOMP_FILTER_FLAG_NEW_LISTENER` is refused).
+//! returns.
 
 mod bpf;
+pub mod notify;
 mod profile;
 
 pub use bpf::Program;
@@ -15,12 +16,13 @@ pub use profile::{Compare, Profile, Test};
 
 use crate::{SysResult, Task, ThreadGroup, ptrace::Hooks, tree::ExitStatus};
 use abi::{Errno, SigInfo, Signal, process::*, sysno};
+use notify::{Listener, Watched};
 use std::sync::Arc;
 
 /// One filter.
 pub enum Filter {
-    /// An application's; and whether what it does not allow is logged.
-    Program(Program, bool),
+    /// An application's; whether what it does not allow is logged; and who answers calls in its stead.
+    Program(Program, bool, Option<Watched>),
     /// The container's.
     Profile(Profile),
 }
@@ -28,14 +30,20 @@ pub enum Filter {
 impl Filter {
     fn answer(&self, data: &SeccompData) -> u32 {
         match self {
-            Self::Program(program, _) => program.run(data),
+            Self::Program(program, ..) => program.run(data),
             Self::Profile(profile) => profile.answer(data),
+        }
+    }
+    fn listener(&self) -> Option<&Arc<Listener>> {
+        match self {
+            Self::Program(_, _, watched) => watched.as_ref().map(|w| &w.0),
+            Self::Profile(_) => None,
         }
     }
     /// What counts towards the limit of a task.
     fn size(&self) -> usize {
         match self {
-            Self::Program(program, _) => program.len() + 4,
+            Self::Program(program, ..) => program.len() + 4,
             Self::Profile(_) => 0,
         }
     }
@@ -49,6 +57,8 @@ pub(crate) enum Verdict {
     Answer(SysResult),
     /// The tracer decides, who is told this.
     Trace(u32),
+    /// Somebody else answers.
+    Notify(Arc<Listener>, SeccompData),
 }
 
 /// What a task is under.
@@ -85,7 +95,7 @@ impl Seccomp {
         }
         let filter = usize::try_from(index).ok().and_then(|at| self.filters.get(at)).ok_or(Errno::ENOENT)?;
         match &**filter {
-            Filter::Program(program, logs) => {
+            Filter::Program(program, logs, _) => {
                 let flags = if *logs { SeccompFilterFlags::LOG } else { SeccompFilterFlags::empty() };
                 Ok((program.instructions().to_vec(), flags))
             }
@@ -115,14 +125,18 @@ impl Seccomp {
             && self.filters.iter().zip(other.filters.iter()).all(|(a, b)| Arc::ptr_eq(a, b))
     }
 
-    fn answer(&self, data: &SeccompData) -> u32 {
+    /// The answer that counts, and the filter that gave it.
+    fn answer(&self, data: &SeccompData) -> (u32, Option<&Arc<Filter>>) {
         if self.strict {
             let allowed = u32::try_from(data.nr).is_ok_and(|nr| STRICT.contains(&nr));
-            return if allowed { SECCOMP_RET_ALLOW } else { SECCOMP_RET_KILL_THREAD };
+            return (if allowed { SECCOMP_RET_ALLOW } else { SECCOMP_RET_KILL_THREAD }, None);
         }
         // The newest is asked first, and of equals its data count.
-        let answers = self.filters.iter().rev().map(|f| f.answer(data));
-        answers.fold(SECCOMP_RET_ALLOW, |least, next| if rank(next) < rank(least) { next } else { least })
+        let answers = self.filters.iter().rev().map(|f| (f.answer(data), Some(f)));
+        answers.fold(
+            (SECCOMP_RET_ALLOW, None),
+            |least, next| if rank(next.0) < rank(least.0) { next } else { least },
+        )
     }
 }
 
@@ -154,7 +168,7 @@ impl Task {
         let (seccomp, instruction_pointer) = (self.seccomp(), self.regs.lock().rip);
         let nr = nr as i32; // as Linux: the number is 32 bits
         let data = SeccompData { nr, arch: AUDIT_ARCH_X86_64, instruction_pointer, args };
-        let answer = seccomp.answer(&data);
+        let (answer, filter) = seccomp.answer(&data);
         let value = answer & SECCOMP_RET_DATA;
         match answer & SECCOMP_RET_ACTION_FULL {
             SECCOMP_RET_ALLOW => return Verdict::Make,
@@ -165,8 +179,12 @@ impl Task {
             // Zero is a result like any other.
             SECCOMP_RET_ERRNO => return Verdict::Answer(Ok((-i64::from(value.min(4095))) as u64)),
             SECCOMP_RET_TRACE => return Verdict::Trace(value),
-            // Nobody listens.
-            SECCOMP_RET_USER_NOTIF => return Verdict::Answer(Err(Errno::ENOSYS.into())),
+            SECCOMP_RET_USER_NOTIF => {
+                return match filter.and_then(|f| f.listener()) {
+                    Some(listener) => Verdict::Notify(listener.clone(), data),
+                    None => Verdict::Answer(Err(Errno::ENOSYS.into())),
+                };
+            }
             SECCOMP_RET_TRAP => {
                 self.force_signal(SigInfo::sys(instruction_pointer, nr, AUDIT_ARCH_X86_64, value as i32));
                 return Verdict::Answer(Ok(nr as u64)); // the register is as it was before the call
@@ -207,12 +225,23 @@ impl Task {
 
     /// `SECCOMP_SET_MODE_FILTER`. With `TSYNC` every thread of the process gets it; the number of one that cannot where
     /// there is one.
-    pub fn add_seccomp_filter(&self, program: Program, flags: SeccompFilterFlags) -> Result<u32, Errno> {
+    ///
+    /// `listener` answers what the filter leaves to it; `EBUSY` if another one answers for this task already.
+    pub fn add_seccomp_filter(
+        &self,
+        program: Program,
+        flags: SeccompFilterFlags,
+        listener: Option<Arc<Listener>>,
+    ) -> Result<u32, Errno> {
         let now = self.seccomp();
         if now.strict {
             return Err(Errno::EINVAL);
         }
-        let filter = Filter::Program(program, flags.contains(SeccompFilterFlags::LOG));
+        if listener.is_some() && now.filters.iter().any(|f| f.listener().is_some()) {
+            return Err(Errno::EBUSY);
+        }
+        let filter =
+            Filter::Program(program, flags.contains(SeccompFilterFlags::LOG), listener.map(Watched));
         let new = now.with(Arc::new(filter))?;
         if flags.contains(SeccompFilterFlags::TSYNC) {
             let others = threads(&self.group);

@@ -67,6 +67,7 @@ impl Task {
             let data = match self.filter_syscall(nr, args) {
                 Verdict::Make => return None,
                 Verdict::Answer(result) => return Some(result),
+                Verdict::Notify(listener, data) => return self.ask_listener(listener, data).await,
                 Verdict::Trace(data) => data,
             };
             if asked {

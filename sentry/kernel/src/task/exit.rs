@@ -51,6 +51,8 @@ impl Task {
         if self.is_leader() {
             *self.group.leader_status.lock() = status;
         }
+        let filters = std::mem::take(&mut *self.seccomp.lock());
+        drop(filters); // a watcher is told of the end of the last task
         self.let_tracees_go();
         let (last, traced) = self.leave_group();
         if traced {

@@ -58,6 +58,11 @@ impl Task {
             match self.filter_syscall(nr, args) {
                 Verdict::Make => {}
                 Verdict::Answer(result) => return result,
+                Verdict::Notify(listener, data) => {
+                    if let Some(result) = Box::pin(self.ask_listener(listener, data)).await {
+                        return result;
+                    }
+                }
                 Verdict::Trace(_) => return Err(Errno::ENOSYS.into()), // nobody traces
             }
         }
