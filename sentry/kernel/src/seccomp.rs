@@ -240,8 +240,7 @@ impl Task {
         if listener.is_some() && now.filters.iter().any(|f| f.listener().is_some()) {
             return Err(Errno::EBUSY);
         }
-        let filter =
-            Filter::Program(program, flags.contains(SeccompFilterFlags::LOG), listener.map(Watched));
+        let filter = Filter::Program(program, flags.contains(SeccompFilterFlags::LOG), listener.map(Watched));
         let new = now.with(Arc::new(filter))?;
         if flags.contains(SeccompFilterFlags::TSYNC) {
             let others = threads(&self.group);

@@ -11,8 +11,8 @@ use abi::{
     limits::{MAX_ARG_STRLEN, MAX_NS_LEVEL, PAGE_SIZE_USIZE},
     process::{
         CLONE_ARGS_SIZE_VER0, CLONE_ARGS_SIZE_VER2, CSIGNAL, Cap, CloneArgs, KCMP_EPOLL_TFD, KCMP_FILE,
-        KCMP_FILES, KCMP_FS, KCMP_IO, KCMP_SIGHAND, KCMP_SYSVSEM, KCMP_VM, KcmpEpollSlot, PidfdFlags, Resource, WaitIdType,
-        WaitOptions,
+        KCMP_FILES, KCMP_FS, KCMP_IO, KCMP_SIGHAND, KCMP_SYSVSEM, KCMP_VM, KcmpEpollSlot, PidfdFlags,
+        Resource, WaitIdType, WaitOptions,
     },
     signal::Signal,
 };

@@ -86,7 +86,13 @@ async fn of_stopped(
 }
 
 /// `PTRACE_GETREGS` and the like: a whole set at `data`.
-async fn whole_set(task: &Arc<Task>, tracee: &Arc<Task>, set: RegSet, stores: bool, data: u64) -> SysResult<()> {
+async fn whole_set(
+    task: &Arc<Task>,
+    tracee: &Arc<Task>,
+    set: RegSet,
+    stores: bool,
+    data: u64,
+) -> SysResult<()> {
     let mm = task.mm()?;
     let mut bytes = task.registers_of(tracee, set).await?;
     if !stores {

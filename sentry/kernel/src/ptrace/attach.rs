@@ -47,9 +47,10 @@ impl Task {
         may_access(self, &target, AccessCreds::Real)?;
         {
             let mut tree = self.kernel.tree.lock();
-            let there = tree.nodes.get(&target.group.tgid()).is_some_and(|n| {
-                n.threads.get(&target.tid()).is_some_and(|t| Arc::ptr_eq(t, &target))
-            });
+            let there = tree
+                .nodes
+                .get(&target.group.tgid())
+                .is_some_and(|n| n.threads.get(&target.tid()).is_some_and(|t| Arc::ptr_eq(t, &target)));
             if target.is_traced() || !there {
                 return Err(Errno::EPERM.into());
             }
@@ -117,7 +118,9 @@ impl Task {
             if node.tracees.is_empty() {
                 return;
             }
-            let traces = |t: &&Arc<Task>| t.ptrace.lock().tracer.as_ref().is_some_and(|w| w.ptr_eq(&Arc::downgrade(self)));
+            let traces = |t: &&Arc<Task>| {
+                t.ptrace.lock().tracer.as_ref().is_some_and(|w| w.ptr_eq(&Arc::downgrade(self)))
+            };
             let mine: Vec<_> = node.tracees.iter().filter(traces).cloned().collect();
             for tracee in mine {
                 let kill = tracee.ptrace.lock().options.contains(PtraceOptions::EXITKILL);
@@ -162,8 +165,12 @@ fn link(
     hooks: Hooks,
 ) {
     let tgid = tracer.group.tgid();
-    *target.ptrace.lock() =
-        Ptrace { tracer: Some(Arc::downgrade(tracer)), tracer_cred: Some(cred), options, ..Ptrace::default() };
+    *target.ptrace.lock() = Ptrace {
+        tracer: Some(Arc::downgrade(tracer)),
+        tracer_cred: Some(cred),
+        options,
+        ..Ptrace::default()
+    };
     target.add_hooks(hooks);
     if let Some(node) = tree.nodes.get_mut(&tgid) {
         node.tracees.push(target.clone());

@@ -55,7 +55,12 @@ impl Task {
 
     /// Replaces a word of `struct user` of `target`, a stopped tracee of this thread: a register. `EIO`; `EINVAL` for what the CPU
     /// may not watch.
-    pub async fn poke_user_of(self: &Arc<Self>, target: &Arc<Task>, offset: u64, value: u64) -> SysResult<()> {
+    pub async fn poke_user_of(
+        self: &Arc<Self>,
+        target: &Arc<Task>,
+        offset: u64,
+        value: u64,
+    ) -> SysResult<()> {
         match debug_register(offset)? {
             None => Ok(arch::poke_user(&mut target.regs.lock(), offset, value)?),
             Some(index) => self.ask(target, Job::PokeDebug(index, value)).await.map(drop),
@@ -160,7 +165,9 @@ impl Task {
     /// `PTRACE_PEEKSIGINFO`: at most `count` pending signals from the one at `from` on, of the process or the thread.
     pub fn peek_pending(&self, shared: bool, from: u64, count: usize) -> Vec<SigInfo> {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let some = |pending: &crate::signal::pending::Pending| pending.iter().skip(from).take(count).copied().collect();
+        let some = |pending: &crate::signal::pending::Pending| {
+            pending.iter().skip(from).take(count).copied().collect()
+        };
         if shared { some(&self.group.signals.lock().pending) } else { some(&self.signals.lock().pending) }
     }
 

@@ -73,8 +73,12 @@ impl Task {
     /// Stops for `event`, if the tracer asked for it.
     pub(crate) async fn report(self: &Arc<Self>, event: Event, message: u64) {
         if self.reports(event) {
-            self.stop_with_code(Signal::SIGTRAP.number() | (event.number() << 8) as i32, message, event == Event::Exit)
-                .await;
+            self.stop_with_code(
+                Signal::SIGTRAP.number() | (event.number() << 8) as i32,
+                message,
+                event == Event::Exit,
+            )
+            .await;
         } else if event == Event::Exec && self.hooks() & (Hooks::TRACED | Hooks::SEIZED) == Hooks::TRACED {
             let _ = self.send_signal(SigInfo::kill(Signal::SIGTRAP, SI_USER, 0, 0));
         }
@@ -201,7 +205,7 @@ impl Task {
     /// Wakes a tracer that waits, and sends it `SIGCHLD` unless it asked not to be told of stops.
     fn tell_tracer(self: &Arc<Self>, why: i32, code: i32) {
         let Some(tracer) = self.tracer() else { return };
-        self.group.tell_of_stop(&tracer.group, self, why, code & 0x7f);
+        self.group.tell_of_stop(&tracer.group, Some(self), why, code & 0x7f);
         tracer.group.child_events.notify(Ready::OTHER);
     }
 }
@@ -223,18 +227,19 @@ fn do_job(job: Job, context: &mut dyn platform::Context) -> Result<Answer, Errno
 }
 
 impl ThreadGroup {
-    /// Sends `SIGCHLD` about `task`, which stopped or goes on, unless `to` asked not to be told.
-    pub(crate) fn tell_of_stop(&self, to: &Arc<ThreadGroup>, task: &Task, code: i32, status: i32) {
+    /// Sends `SIGCHLD` about the process, or one thread of it, that stopped or goes on, unless `to` asked not to be told.
+    pub(crate) fn tell_of_stop(&self, to: &Arc<ThreadGroup>, task: Option<&Task>, code: i32, status: i32) {
         let wanted = {
             let signals = to.signals.lock();
             let action = signals.hand.get(Signal::SIGCHLD);
             !action.is_ignore() && !action.sa_flags().contains(SaFlags::NOCLDSTOP)
         };
         if wanted {
-            let pid = to.pid.namespace().and_then(|ns| task.pid().number_in(ns)).unwrap_or(0);
-            let uid = to.leader_cred().map_or(0, |c| c.user_ns.show_uid(task.cred().ruid));
+            let pid = task.map_or_else(|| self.pid.clone(), |t| t.pid());
+            let pid = to.pid.namespace().and_then(|ns| pid.number_in(ns)).unwrap_or(0);
+            let (_, uid) = self.seen_by(to);
             let tick = |ns: u64| (ns / 10_000_000) as i64;
-            let (user, system) = task.times_ns();
+            let (user, system) = task.map_or_else(|| self.times_ns(), |t| t.times_ns());
             let info = SigInfo::chld(code, pid as i32, uid, status, tick(user), tick(system));
             let _ = to.send_signal(info);
         }

@@ -11,8 +11,8 @@ use abi::{
     Errno, OpenFlags,
     process::{
         Resource, SECCOMP_ADDFD_FLAG_SEND, SECCOMP_ADDFD_FLAG_SETFD, SECCOMP_IOCTL_NOTIF_ADDFD,
-        SECCOMP_IOCTL_NOTIF_ID_VALID, SECCOMP_IOCTL_NOTIF_SEND, SECCOMP_USER_NOTIF_FLAG_CONTINUE, SeccompData,
-        SeccompNotif, SeccompNotifAddfd, SeccompNotifResp,
+        SECCOMP_IOCTL_NOTIF_ID_VALID, SECCOMP_IOCTL_NOTIF_SEND, SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+        SeccompData, SeccompNotif, SeccompNotifAddfd, SeccompNotifResp,
     },
     stat::FileType,
 };

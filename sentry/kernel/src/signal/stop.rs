@@ -63,8 +63,7 @@ impl StopState {
         let was = self.signal.take().is_some();
         if was {
             let (generation, continues) = (self.generation, self.continues);
-            *self =
-                Self { unreported_continue: self.stopped, generation, continues, ..Self::default() };
+            *self = Self { unreported_continue: self.stopped, generation, continues, ..Self::default() };
         }
         was
     }
@@ -102,7 +101,11 @@ impl Task {
                 self.set_sleeper(Some(cx.waker().clone()));
                 let stopped = self.group.signals.lock().stop.is_stopping();
                 // Whoever is attached to has to stop in the way that its tracer can tell.
-                if stopped && !self.is_killed() && !self.is_traced() { Poll::Pending } else { Poll::Ready(()) }
+                if stopped && !self.is_killed() && !self.is_traced() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
             })
             .await;
             self.set_sleeper(None);
@@ -161,6 +164,15 @@ impl ThreadGroup {
     /// Tells the parent that the process goes on.
     pub(super) fn announce_continued(self: &Arc<Self>) {
         self.tell_parent_of_stop(CLD_CONTINUED, Signal::SIGCONT, None);
+        let tracer = {
+            let tree = self.kernel.tree.lock();
+            let node = tree.nodes.get(&self.tgid()).filter(|n| n.leader_tracer != n.parent);
+            node.and_then(|n| tree.group(n.leader_tracer).cloned())
+        };
+        if let Some(tracer) = tracer {
+            self.tell_of_stop(&tracer, None, CLD_CONTINUED, Signal::SIGCONT.number());
+            tracer.child_events.notify(Ready::OTHER);
+        }
     }
 
     /// Wakes a parent that waits, and sends it `SIGCHLD` unless it asked not to be told of stops. Not if it traces `task`, the
@@ -171,8 +183,7 @@ impl ThreadGroup {
         if tracer.is_some_and(|t| Arc::ptr_eq(&t.group, &parent)) {
             return;
         }
-        let Some(leader) = self.any_thread() else { return };
-        self.tell_of_stop(&parent, &leader, code, signal.number());
+        self.tell_of_stop(&parent, None, code, signal.number());
         parent.child_events.notify(Ready::OTHER);
     }
 

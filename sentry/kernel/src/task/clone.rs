@@ -312,6 +312,7 @@ impl Task {
     /// Whether a child is traced from the start.
     fn passes_tracer_on(&self, request: &CloneRequest) -> bool {
         self.is_traced()
-            && (request.flags.contains(CloneFlags::PTRACE) || request.event().is_some_and(|e| self.reports(e)))
+            && (request.flags.contains(CloneFlags::PTRACE)
+                || request.event().is_some_and(|e| self.reports(e)))
     }
 }

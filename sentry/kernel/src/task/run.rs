@@ -1,12 +1,7 @@
 //! The life of a task: application code, trap, answer, signals, and again.
 
 use super::{Task, current::AsCurrent};
-use crate::{
-    SysResult,
-    kernel::SyscallStart,
-    ptrace::Hooks,
-    seccomp::Verdict,
-};
+use crate::{SysResult, kernel::SyscallStart, ptrace::Hooks, seccomp::Verdict};
 use abi::{Errno, SigInfo, Signal};
 use platform::Trap;
 use std::{

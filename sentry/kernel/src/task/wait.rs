@@ -182,7 +182,9 @@ impl Task {
             let trapped = (ptrace.is_trapped() && ptrace.code != 0).then_some(ptrace.code);
             drop(ptrace);
             let event = match (ended(node, task), trapped) {
-                (Some(status), _) => options.contains(WaitOptions::EXITED).then_some(ChildEvent::Ended(status)),
+                (Some(status), _) => {
+                    options.contains(WaitOptions::EXITED).then_some(ChildEvent::Ended(status))
+                }
                 (None, Some(code)) => Some(ChildEvent::Trapped(code)),
                 (None, None) => {
                     let continued = node.group.signals.lock().stop.unreported_continue;

@@ -118,7 +118,9 @@ pub fn set_legacy(fp: &mut FpState, bytes: &[u8]) -> Result<(), Errno> {
         return Err(Errno::EINVAL);
     }
     // The rest is the kernel's own.
-    let (Some(to), Some(from)) = (fp.0.get_mut(..SOFTWARE), bytes.get(..SOFTWARE)) else { return Err(Errno::EINVAL) };
+    let (Some(to), Some(from)) = (fp.0.get_mut(..SOFTWARE), bytes.get(..SOFTWARE)) else {
+        return Err(Errno::EINVAL);
+    };
     let mask = to.get(28..32).map_or([0; 4], |b| b.try_into().unwrap_or_default());
     to.copy_from_slice(from);
     if let Some(slot) = to.get_mut(28..32) {
