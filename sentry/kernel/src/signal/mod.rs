@@ -1,7 +1,8 @@
 //! Signals (`signal(7)`).
 //!
 //! [`pending`] queues them, [`send`] decides what becomes of one that is sent, [`deliver`] what a task does about those
-//! that are pending before it runs application code again, [`stop`] job control stops (those of tracees are [`crate::ptrace`]'s), `arch` the frames on the stack.
+//! that are pending before it runs application code again, [`stop`] job control stops (what tracees do in them is
+//! [`crate::ptrace`]'s), `arch` the frames on the stack.
 //!
 //! **Lock order:** the group's [`GroupSignals`], then [`SigHand`] (shared by `CLONE_SIGHAND`), then a task's [`TaskSignals`].
 //! **Invariant:** whoever makes a signal pending that a task is to act on calls [`Task::set_work`] on it afterwards.
