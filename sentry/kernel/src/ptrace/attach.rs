@@ -1,6 +1,6 @@
 //! Who traces whom: `PTRACE_TRACEME`, `ATTACH`, `SEIZE`, `DETACH`, children of tracees, the end of tracers and tracees.
 
-use super::{Hooks, Ptrace, resume};
+use super::{Hooks, resume};
 use crate::{
     SysResult, Task, ThreadGroup,
     access::{AccessCreds, may_access},
@@ -165,12 +165,12 @@ fn link(
     hooks: Hooks,
 ) {
     let tgid = tracer.group.tgid();
-    *target.ptrace.lock() = Ptrace {
-        tracer: Some(Arc::downgrade(tracer)),
-        tracer_cred: Some(cred),
-        options,
-        ..Ptrace::default()
-    };
+    {
+        // A stop that the last tracer let it go on from may not be over yet.
+        let mut ptrace = target.ptrace.lock();
+        (ptrace.tracer, ptrace.tracer_cred, ptrace.options) =
+            (Some(Arc::downgrade(tracer)), Some(cred), options);
+    }
     target.add_hooks(hooks);
     if let Some(node) = tree.nodes.get_mut(&tgid) {
         node.tracees.push(target.clone());
