@@ -116,6 +116,9 @@ pub trait Interrupt: Send + Sync {
 pub trait Context: Send {
     /// Runs application code in `space` with `regs` until it traps; updates `regs` before answering.
     ///
+    /// With the trap flag in `regs`, an exception (`SIGTRAP`, `TRAP_TRACE`) ends the run behind one instruction, unless that
+    /// traps otherwise.
+    ///
     /// `Pending` means application code is running and `cx`'s waker is called when it traps; the caller must not
     /// touch `regs` meanwhile and polls again with the same arguments. A `space` other than last time's is
     /// a switch to another address space (exec).
@@ -131,6 +134,20 @@ pub trait Context: Send {
     fn set_fp(&mut self, fp: &FpState) -> Result<(), Errno>;
     /// A handle for interrupting this context.
     fn interrupter(&self) -> Arc<dyn Interrupt>;
+    /// The CPU's breakpoints and watchpoints, where application code can have them; `None` until it has run once, and where it
+    /// cannot. Not while `poll_switch` is pending.
+    fn debug_registers(&mut self) -> Option<&mut dyn DebugRegisters> {
+        None
+    }
+}
+
+/// Debug registers of one context, as debuggers see them (`u_debugreg` of `struct user`). They go with the context; what they
+/// stop at is [`Trap::Exception`] with `SIGTRAP` and the code of a hardware breakpoint.
+pub trait DebugRegisters {
+    /// Register `index`; the status register says which one matched.
+    fn peek(&mut self, index: usize) -> Result<u64, Errno>;
+    /// Replaces it. `EINVAL`, `EIO` and the like, as `ptrace(2)` has it, for what user mode may not watch.
+    fn poke(&mut self, index: usize, value: u64) -> Result<(), Errno>;
 }
 
 /// What a worker thread does between polls; see [`ksync::exec::Idle`].

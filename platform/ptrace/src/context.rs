@@ -4,6 +4,7 @@
 //! state stays in the stub thread, and moves when the context moves to another space.
 
 use crate::{
+    debug::Debug,
     fault,
     inject::Broken,
     keeper::Keeper,
@@ -39,10 +40,16 @@ struct Binding {
     space: Arc<dyn AddressSpace>,
     thread: Arc<ThreadShared>,
     owner: Arc<WorkerShared>,
+    debug: Debug,
 }
 
 impl Drop for Binding {
     fn drop(&mut self) {
+        if !self.debug.clear()
+            && let Some(space) = self.space.as_any().downcast_ref::<Space>()
+        {
+            space.process().break_down(); // a thread with breakpoints of others is of no use
+        }
         ops::release(&self.owner, self.thread.tid, self.space.clone());
     }
 }
@@ -119,7 +126,7 @@ impl Context {
         let tid = thread.tid;
         self.interrupter.pid.store(stub.process().pid, Ordering::Release);
         self.interrupter.tid.store(tid, Ordering::Release);
-        self.binding = Some(Binding { space: space.clone(), thread, owner });
+        self.binding = Some(Binding { space: space.clone(), thread, owner, debug: Debug::new(tid) });
         let fp = self.fp.take();
         sys::set_fp(tid, fp.as_ref().map_or(&self.keeper.initial_fp, |fp| &fp.0))?;
         Ok(tid)
@@ -252,6 +259,10 @@ impl platform::Context for Context {
 
     fn interrupter(&self) -> Arc<dyn Interrupt> {
         self.interrupter.clone()
+    }
+
+    fn debug_registers(&mut self) -> Option<&mut dyn platform::DebugRegisters> {
+        self.binding.as_mut().map(|b| &mut b.debug as &mut dyn platform::DebugRegisters)
     }
 }
 

@@ -7,7 +7,7 @@
 //! | `zygote`, `keeper`, `process`, `filter` | making stubs, confining them, ending them |
 //! | `tracer`, `ops`, `worker`, `roster` | a host thread as tracer: its tracees, waiting, being kicked, CPU placement |
 //! | `areas`, `space` | address spaces |
-//! | `fault`, `context` | application threads and their traps |
+//! | `fault`, `context`, `debug` | application threads and their traps |
 //!
 //! **Threads:** a tracee answers only its tracer, a thread. Leaders of stub processes belong to the keeper, all other
 //! stub threads to the worker whose contexts run on them. **Lock order:** `Space::areas`, then nothing but leaf
@@ -19,6 +19,7 @@
 mod areas;
 mod code;
 mod context;
+mod debug;
 mod fault;
 mod filter;
 mod inject;

@@ -131,6 +131,22 @@ pub fn peek(tid: i32, addr: u64) -> Result<u64> {
     Ok(word)
 }
 
+/// A word of a tracee's `struct user`.
+pub fn peek_user(tid: i32, offset: usize) -> Result<u64> {
+    let mut word = 0u64;
+    let data = std::ptr::from_mut(&mut word) as usize;
+    // SAFETY: the call (not the C library's wrapper) stores the word at `data`, which is live.
+    unsafe { ptrace(libc::PTRACE_PEEKUSER, tid, offset, data) }?;
+    Ok(word)
+}
+
+/// Replaces a word of a tracee's `struct user`.
+pub fn poke_user(tid: i32, offset: usize, value: u64) -> Result<()> {
+    let value = usize::try_from(value).map_err(|_| HostErrno::EIO)?;
+    // SAFETY: takes numbers only.
+    unsafe { ptrace(libc::PTRACE_POKEUSER, tid, offset, value) }.map(drop)
+}
+
 /// A thread's registration with restartable sequences, which it has from the C library.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromZeros, IntoBytes)]

@@ -16,6 +16,27 @@ pub enum Restart {
     Block,
 }
 
+impl Restart {
+    /// Each with what stands for it in the register of results until signal delivery has decided: only tracers see it.
+    const RESULTS: [(Restart, i64); 4] = [
+        (Restart::IfAsked, -512),
+        (Restart::Always, -513),
+        (Restart::NoHandler, -514),
+        (Restart::Block, -516),
+    ];
+
+    /// What stands for it in the register of results.
+    pub fn result(self) -> u64 {
+        let found = Self::RESULTS.iter().find(|(restart, _)| *restart == self);
+        found.map_or(0, |(_, value)| *value as u64)
+    }
+
+    /// The other way round.
+    pub fn from_result(value: u64) -> Option<Self> {
+        Self::RESULTS.iter().find(|(_, v)| *v as u64 == value).map(|(restart, _)| *restart)
+    }
+}
+
 /// Why a system call produced no value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SysError {

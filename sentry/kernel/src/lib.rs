@@ -2,8 +2,8 @@
 //!
 //! [`Kernel`] is one sandbox' kernel. A [`Task`] is an application thread: a future ([`task::run`]) that switches to
 //! application code, answers its traps and delivers its signals. A [`ThreadGroup`] is a process. [`tree::ProcessTree`]
-//! is who is whose parent, group and session, behind one lock. [`pid`] owns pid namespaces; [`signal`], [`futex`],
-//! [`time`], [`ipc`], [`tty`] and [`loader`] what their names say.
+//! is who is whose parent, group and session, behind one lock. [`pid`] owns pid namespaces; [`signal`], [`ptrace`],
+//! [`futex`], [`time`], [`ipc`], [`tty`] and [`loader`] what their names say.
 //!
 //! **Lock order:** [`ksync::rank`]: tree, then a thread group, then a task, then everything of the VFS and mm.
 //! **Invariant:** nothing holds a lock across `.await`; a task sleeps only in [`Task::block_on`] and its kin.
@@ -21,6 +21,7 @@ pub mod loader;
 pub mod namespaces;
 pub mod pid;
 pub mod pidfd;
+pub mod ptrace;
 pub mod seccomp;
 pub mod signal;
 pub mod task;

@@ -5,22 +5,24 @@
 //! container's configuration, which is kept as a table. Filters are never taken away; children and new programs keep them.
 //!
 //! **Invariant:** a [`Program`] has passed [`Program::new`], so running it ends: all jumps go forward and its last instruction
-//! returns. **Absent on purpose:** user notification (`SECCOMP_FILTER_FLAG_NEW_LISTENER` is refused), tracers.
+//! returns.
 
 mod bpf;
+pub mod notify;
 mod profile;
 
 pub use bpf::Program;
 pub use profile::{Compare, Profile, Test};
 
-use crate::{SysResult, Task, ThreadGroup, tree::ExitStatus};
+use crate::{SysResult, Task, ThreadGroup, ptrace::Hooks, tree::ExitStatus};
 use abi::{Errno, SigInfo, Signal, process::*, sysno};
-use std::sync::{Arc, atomic::Ordering};
+use notify::{Listener, Watched};
+use std::sync::Arc;
 
 /// One filter.
 pub enum Filter {
-    /// An application's; and whether what it does not allow is logged.
-    Program(Program, bool),
+    /// An application's; whether what it does not allow is logged; and who answers calls in its stead.
+    Program(Program, bool, Option<Watched>),
     /// The container's.
     Profile(Profile),
 }
@@ -28,17 +30,35 @@ pub enum Filter {
 impl Filter {
     fn answer(&self, data: &SeccompData) -> u32 {
         match self {
-            Self::Program(program, _) => program.run(data),
+            Self::Program(program, ..) => program.run(data),
             Self::Profile(profile) => profile.answer(data),
+        }
+    }
+    fn listener(&self) -> Option<&Arc<Listener>> {
+        match self {
+            Self::Program(_, _, watched) => watched.as_ref().map(|w| &w.0),
+            Self::Profile(_) => None,
         }
     }
     /// What counts towards the limit of a task.
     fn size(&self) -> usize {
         match self {
-            Self::Program(program, _) => program.len() + 4,
+            Self::Program(program, ..) => program.len() + 4,
             Self::Profile(_) => 0,
         }
     }
+}
+
+/// What the filters of a task say of a call.
+pub(crate) enum Verdict {
+    /// It is to be made.
+    Make,
+    /// It is not; this is its result.
+    Answer(SysResult),
+    /// The tracer decides, who is told this.
+    Trace(u32),
+    /// Somebody else answers.
+    Notify(Arc<Listener>, SeccompData),
 }
 
 /// What a task is under.
@@ -67,6 +87,22 @@ impl Seccomp {
         }
     }
 
+    /// The program of filter `index`, counted from the oldest, and its flags. `EINVAL` without filters, `ENOENT` behind the last,
+    /// `EMEDIUMTYPE` for one that is no program.
+    pub fn filter_at(&self, index: u64) -> Result<(Vec<SockFilter>, SeccompFilterFlags), Errno> {
+        if self.mode() != SECCOMP_MODE_FILTER {
+            return Err(Errno::EINVAL);
+        }
+        let filter = usize::try_from(index).ok().and_then(|at| self.filters.get(at)).ok_or(Errno::ENOENT)?;
+        match &**filter {
+            Filter::Program(program, logs, _) => {
+                let flags = if *logs { SeccompFilterFlags::LOG } else { SeccompFilterFlags::empty() };
+                Ok((program.instructions().to_vec(), flags))
+            }
+            Filter::Profile(_) => Err(Errno::EMEDIUMTYPE),
+        }
+    }
+
     /// How many filters there are.
     pub fn count(&self) -> usize {
         self.filters.len()
@@ -89,14 +125,18 @@ impl Seccomp {
             && self.filters.iter().zip(other.filters.iter()).all(|(a, b)| Arc::ptr_eq(a, b))
     }
 
-    fn answer(&self, data: &SeccompData) -> u32 {
+    /// The answer that counts, and the filter that gave it.
+    fn answer(&self, data: &SeccompData) -> (u32, Option<&Arc<Filter>>) {
         if self.strict {
             let allowed = u32::try_from(data.nr).is_ok_and(|nr| STRICT.contains(&nr));
-            return if allowed { SECCOMP_RET_ALLOW } else { SECCOMP_RET_KILL_THREAD };
+            return (if allowed { SECCOMP_RET_ALLOW } else { SECCOMP_RET_KILL_THREAD }, None);
         }
         // The newest is asked first, and of equals its data count.
-        let answers = self.filters.iter().rev().map(|f| f.answer(data));
-        answers.fold(SECCOMP_RET_ALLOW, |least, next| if rank(next) < rank(least) { next } else { least })
+        let answers = self.filters.iter().rev().map(|f| (f.answer(data), Some(f)));
+        answers.fold(
+            (SECCOMP_RET_ALLOW, None),
+            |least, next| if rank(next.0) < rank(least.0) { next } else { least },
+        )
     }
 }
 
@@ -112,7 +152,9 @@ impl Task {
     pub(crate) fn set_seccomp(&self, new: Seccomp) {
         let is_on = new.mode() != SECCOMP_MODE_DISABLED;
         let old = std::mem::replace(&mut *self.seccomp.lock(), new);
-        self.has_seccomp.store(is_on, Ordering::Release);
+        if is_on {
+            self.add_hooks(Hooks::SECCOMP);
+        }
         drop(old);
     }
 
@@ -121,29 +163,31 @@ impl Task {
         self.seccomp.lock().clone()
     }
 
-    /// Asks the filters about a call; `Some` where it is not to be made.
-    pub(crate) fn filter_syscall(self: &Arc<Self>, nr: u64, args: [u64; 6]) -> Option<SysResult> {
-        if !self.has_seccomp.load(Ordering::Acquire) {
-            return None;
-        }
+    /// Asks the filters about a call.
+    pub(crate) fn filter_syscall(self: &Arc<Self>, nr: u64, args: [u64; 6]) -> Verdict {
         let (seccomp, instruction_pointer) = (self.seccomp(), self.regs.lock().rip);
         let nr = nr as i32; // as Linux: the number is 32 bits
         let data = SeccompData { nr, arch: AUDIT_ARCH_X86_64, instruction_pointer, args };
-        let answer = seccomp.answer(&data);
+        let (answer, filter) = seccomp.answer(&data);
         let value = answer & SECCOMP_RET_DATA;
         match answer & SECCOMP_RET_ACTION_FULL {
-            SECCOMP_RET_ALLOW => return None,
+            SECCOMP_RET_ALLOW => return Verdict::Make,
             SECCOMP_RET_LOG => {
                 log::info!("seccomp: task {} makes call {nr}", self.tid());
-                return None;
+                return Verdict::Make;
             }
             // Zero is a result like any other.
-            SECCOMP_RET_ERRNO => return Some(Ok((-i64::from(value.min(4095))) as u64)),
-            // Nobody traces or listens.
-            SECCOMP_RET_TRACE | SECCOMP_RET_USER_NOTIF => return Some(Err(Errno::ENOSYS.into())),
+            SECCOMP_RET_ERRNO => return Verdict::Answer(Ok((-i64::from(value.min(4095))) as u64)),
+            SECCOMP_RET_TRACE => return Verdict::Trace(value),
+            SECCOMP_RET_USER_NOTIF => {
+                return match filter.and_then(|f| f.listener()) {
+                    Some(listener) => Verdict::Notify(listener.clone(), data),
+                    None => Verdict::Answer(Err(Errno::ENOSYS.into())),
+                };
+            }
             SECCOMP_RET_TRAP => {
                 self.force_signal(SigInfo::sys(instruction_pointer, nr, AUDIT_ARCH_X86_64, value as i32));
-                return Some(Ok(nr as u64)); // the register is as it was before the call
+                return Verdict::Answer(Ok(nr as u64)); // the register is as it was before the call
             }
             SECCOMP_RET_KILL_THREAD => {
                 self.kill_thread(if seccomp.strict { Signal::SIGKILL } else { Signal::SIGSYS })
@@ -151,7 +195,7 @@ impl Task {
             _ => self.end_by(Signal::SIGSYS),
         }
         log::info!("seccomp: task {} is ended for call {nr}", self.tid());
-        Some(Ok(nr as u64))
+        Verdict::Answer(Ok(nr as u64))
     }
 
     /// Ends this thread; the last one takes the process along.
@@ -181,12 +225,22 @@ impl Task {
 
     /// `SECCOMP_SET_MODE_FILTER`. With `TSYNC` every thread of the process gets it; the number of one that cannot where
     /// there is one.
-    pub fn add_seccomp_filter(&self, program: Program, flags: SeccompFilterFlags) -> Result<u32, Errno> {
+    ///
+    /// `listener` answers what the filter leaves to it; `EBUSY` if another one answers for this task already.
+    pub fn add_seccomp_filter(
+        &self,
+        program: Program,
+        flags: SeccompFilterFlags,
+        listener: Option<Arc<Listener>>,
+    ) -> Result<u32, Errno> {
         let now = self.seccomp();
         if now.strict {
             return Err(Errno::EINVAL);
         }
-        let filter = Filter::Program(program, flags.contains(SeccompFilterFlags::LOG));
+        if listener.is_some() && now.filters.iter().any(|f| f.listener().is_some()) {
+            return Err(Errno::EBUSY);
+        }
+        let filter = Filter::Program(program, flags.contains(SeccompFilterFlags::LOG), listener.map(Watched));
         let new = now.with(Arc::new(filter))?;
         if flags.contains(SeccompFilterFlags::TSYNC) {
             let others = threads(&self.group);

@@ -124,10 +124,13 @@ impl ThreadGroup {
         Some(task.cred())
     }
 
-    /// Makes all threads stop for `signal`.
-    pub fn begin_stop(&self, signal: Signal) {
+    /// Makes all threads stop for `signal`, unless the process was continued since its `continues` were `as_of`.
+    pub fn begin_stop(&self, signal: Signal, as_of: u64) {
         let threads: Vec<_> = {
             let mut signals = self.signals.lock();
+            if signals.stop.continues != as_of {
+                return;
+            }
             signals.stop_for(signal);
             signals.live().collect()
         };

@@ -8,7 +8,7 @@ use abi::Errno;
 use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 /// How a process or thread ended, as `wait(2)` encodes it.
@@ -41,8 +41,16 @@ pub struct Node {
     pub group: Arc<ThreadGroup>,
     /// Its parent; 0 for the first process.
     pub parent: u32,
+    /// The thread that made it, which is told of `PTRACE_TRACEME`.
+    pub parent_thread: Weak<Task>,
     /// Children, dead or alive.
     pub children: BTreeSet<u32>,
+    /// What its threads trace, dead or alive.
+    pub tracees: Vec<Arc<Task>>,
+    /// The process that traces its leader; 0 for none.
+    pub leader_tracer: u32,
+    /// Threads, not the leader, that have ended and that their tracers have not waited for: only behind them does the process end.
+    pub unreaped_threads: Vec<u32>,
     /// Threads that have not ended; the leader stays until the process is a zombie.
     pub threads: BTreeMap<u32, Arc<Task>>,
     /// Its process group.

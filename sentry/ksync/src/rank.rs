@@ -47,6 +47,8 @@ ranks! {
     TASK = 450;
     /// Per task: pending signals, mask, alternate stack.
     TASK_SIGNALS = 446;
+    /// Per task: who traces it, and the stop that it is in.
+    PTRACE = 452;
     /// A file system's own tables.
     FILESYSTEM = 460;
     /// An inode's attributes and data.

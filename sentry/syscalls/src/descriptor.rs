@@ -6,9 +6,9 @@ use abi::{
     Errno, OpenFlags, Signal,
     fcntl::*,
     ioctl::{FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE},
-    process::{Cap, Resource},
+    process::{Cap, Resource, SECCOMP_IOCTL_NOTIF_RECV},
 };
-use kernel::{Restart, SysError, SysResult, Task, task::Wait};
+use kernel::{Restart, SysError, SysResult, Task, seccomp::notify::ListenerFile, task::Wait};
 use ksync::Ready;
 use mem::UserPtr;
 use std::sync::{Arc, Weak};
@@ -256,6 +256,11 @@ async fn ioctl(task: &Arc<Task>, fd: Fd, cmd: u32, arg: u64) -> SysResult<u64> {
             UserPtr::from(arg).write(&*mm, &file.inode().attr()?.size)?;
         }
         _ => {
+            if cmd == SECCOMP_IOCTL_NOTIF_RECV
+                && let Some(listener) = file.downcast::<ListenerFile>()
+            {
+                return listener.receive(task, arg).await;
+            }
             return match file.ops().ioctl(&file, &*mm, cmd, arg) {
                 // A terminal has sent the caller's group a signal: again behind it.
                 Err(Errno::EAGAIN) if task.interrupted() => Err(SysError::Interrupted(Restart::IfAsked)),

@@ -31,6 +31,7 @@ pub mod open;
 pub mod poll;
 pub mod process;
 pub mod process_memory;
+pub mod ptrace;
 pub mod row;
 pub mod sched;
 pub mod signal;

@@ -175,7 +175,7 @@ fn wanted_pids(task: &Task, args: &CloneArgs) -> Result<Vec<u32>, Errno> {
 async fn start(task: &Arc<Task>, request: &CloneRequest, pidfd: Option<u64>) -> SysResult<u32> {
     let Some(addr) = pidfd else {
         let child = task.clone_task(request)?;
-        return task.start_child(child).await;
+        return task.start_child(child, request).await;
     };
     let child = {
         let file = PidFd::default().open(task, false);
@@ -194,7 +194,7 @@ async fn start(task: &Arc<Task>, request: &CloneRequest, pidfd: Option<u64>) -> 
         }
         child
     };
-    task.start_child(child).await
+    task.start_child(child, request).await
 }
 
 fn nofile(task: &Task) -> u64 {

@@ -31,6 +31,7 @@ const FAMILIES: &[&[Row]] = &[
     crate::poll::ROWS,
     crate::process::ROWS,
     crate::process_memory::ROWS,
+    crate::ptrace::ROWS,
     crate::sched::ROWS,
     crate::signal::ROWS,
     crate::socket::ROWS,
@@ -42,7 +43,6 @@ const FAMILIES: &[&[Row]] = &[
 /// Calls that are refused on purpose: number, errno, and why. The errno is what a host gives that has the feature off.
 pub const REFUSED: &[(u32, Errno, &str)] = &[
     (sysno::RSEQ, Errno::ENOSYS, "no restartable sequences; the C library does without"),
-    (sysno::PTRACE, Errno::ENOSYS, "no debugging of one process by another"),
     (sysno::IO_URING_SETUP, Errno::ENOSYS, "as a kernel without io_uring"),
     (sysno::IO_URING_ENTER, Errno::ENOSYS, "as a kernel without io_uring"),
     (sysno::IO_URING_REGISTER, Errno::ENOSYS, "as a kernel without io_uring"),

@@ -11,6 +11,9 @@ use std::{
 /// The state as `ps` shows it, and in words.
 pub(super) fn state(process: &Process) -> (char, &'static str) {
     let (Ok(group), Ok(task)) = (process.group(), process.task()) else { return ('Z', "zombie") };
+    if task.is_trace_stopped() {
+        return ('t', "tracing stop");
+    }
     if group.signals.lock().stop.is_stopped() {
         return ('T', "stopped");
     }
@@ -90,7 +93,8 @@ pub(super) fn status(process: &Process) -> Result<Vec<u8>, Errno> {
     let here = |p: &kernel::pid::Pid| p.number_in(&process.ns).unwrap_or(0);
     let _ = writeln!(t, "State:\t{letter} ({word})");
     let _ = writeln!(t, "Tgid:\t{}\nNgid:\t0\nPid:\t{}", here(&group.pid), here(&pid));
-    let _ = writeln!(t, "PPid:\t{}\nTracerPid:\t0", process.shown(parent));
+    let tracer = task.as_ref().and_then(|t| t.tracer()).map_or(0, |t| here(&t.pid()));
+    let _ = writeln!(t, "PPid:\t{}\nTracerPid:\t{tracer}", process.shown(parent));
     let ns = kernel::current().map_or_else(|| cred.user_ns.clone(), |c| c.cred().user_ns.clone());
     let (u, g) = (|id| ns.show_uid(id), |id| ns.show_gid(id));
     let _ = writeln!(t, "Uid:\t{}\t{}\t{}\t{}", u(cred.ruid), u(cred.euid), u(cred.suid), u(cred.fsuid));

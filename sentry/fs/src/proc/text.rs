@@ -114,6 +114,10 @@ pub(super) fn syscall(process: &Process) -> Result<Vec<u8>, Errno> {
         return Ok(b"running\n".to_vec());
     }
     let regs = *task.regs.lock();
+    // Stopped outside of any call.
+    if regs.orig_rax as i64 == -1 {
+        return Ok(format!("-1 {:#x} {:#x}\n", regs.rsp, regs.rip).into_bytes());
+    }
     let args: Vec<String> = regs.syscall_args().iter().map(|a| format!("{a:#x}")).collect();
     Ok(format!("{} {} {:#x} {:#x}\n", regs.orig_rax as i64, args.join(" "), regs.rsp, regs.rip).into_bytes())
 }
@@ -138,9 +142,11 @@ pub(super) fn nothing(process: &Process) -> Result<Vec<u8>, Errno> {
     process.group().map(|_| Vec::new())
 }
 
-/// `wchan`: not told.
+/// `wchan`: not told, but for who waits for a tracer.
 pub(super) fn wchan(process: &Process) -> Result<Vec<u8>, Errno> {
-    process.group().map(|_| b"0".to_vec())
+    process.group()?;
+    let stopped = process.accessible().is_ok_and(|task| task.is_trace_stopped());
+    Ok(if stopped { b"ptrace_stop".to_vec() } else { b"0".to_vec() })
 }
 
 /// `cpuset`.

@@ -29,6 +29,11 @@ impl Program {
         self.0.len()
     }
 
+    /// The instructions.
+    pub fn instructions(&self) -> &[SockFilter] {
+        &self.0
+    }
+
     /// Never.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,7 +1,7 @@
 //! What a task does about pending signals before it runs application code again.
 
 use super::arch;
-use crate::{Restart, Task, task::run::Next, tree::ExitStatus};
+use crate::{Restart, Task, ptrace::Hooks, task::run::Next, tree::ExitStatus};
 use abi::{
     Errno, SigInfo, SigSet, Signal,
     signal::{DefaultAction, SaFlags, SigAction},
@@ -17,7 +17,6 @@ pub fn is_fatal_by_default(signal: Signal) -> bool {
 enum Todo {
     Handle(SigInfo, SigAction),
     Die(ExitStatus),
-    Stop,
     Nothing,
 }
 
@@ -35,21 +34,39 @@ impl Task {
                 self.pause_here().await;
                 continue;
             }
-            if self.group.signals.lock().stop.is_stopping() {
+            if self.group.signals.lock().stop.wants(self) {
                 self.stop_here().await;
+                self.look_again_at(&mut interrupted);
                 continue;
             }
-            match self.next_signal() {
+            if self.trap_pending() {
+                Box::pin(self.trap_stop()).await;
+                self.look_again_at(&mut interrupted);
+                continue;
+            }
+            let Some((mut info, continues)) = self.next_signal() else { break };
+            if self.is_traced() && info.signal() != Some(Signal::SIGKILL) {
+                let left = Box::pin(self.trace_signal(info)).await;
+                self.look_again_at(&mut interrupted);
+                match left {
+                    Some(left) => info = left,
+                    None => continue,
+                }
+            }
+            match self.decide(info, continues) {
                 Todo::Die(status) => self.group.begin_exit(status),
-                Todo::Stop => {}
+                Todo::Nothing => {}
                 Todo::Handle(info, action) => {
                     self.note_timer_delivery(&info);
                     self.prepare_restart(interrupted.take(), Some(&action));
                     if self.enter_handler(info, &action).is_err() {
                         self.bad_frame(&info);
+                    } else if self.hooks().contains(Hooks::STEP) {
+                        // One step led to the handler's first instruction.
+                        Box::pin(self.stop_with_code(Signal::SIGTRAP.number(), 0, false)).await;
+                        self.look_again_at(&mut interrupted);
                     }
                 }
-                Todo::Nothing => break,
             }
         }
         if interrupted.is_some() {
@@ -60,44 +77,50 @@ impl Task {
         Next::Resume
     }
 
-    /// Takes the next signal and decides, skipping those that are ignored.
-    fn next_signal(self: &Arc<Self>) -> Todo {
-        loop {
-            let mut group = self.group.signals.lock();
-            let mut mine = self.signals.lock();
-            let mask = mine.mask;
-            let Some(info) = mine.pending.pop(mask).or_else(|| group.pending.pop(mask)) else {
-                return Todo::Nothing;
-            };
-            let Some(signal) = info.signal() else { continue };
-            let action = group.hand.get(signal);
-            if action.is_ignore() {
-                continue;
+    /// What a tracer may have done to the restart of the call that was cut short.
+    fn look_again_at(&self, interrupted: &mut Option<Restart>) {
+        *interrupted = self.restart_wanted();
+    }
+
+    /// Takes the next signal, and how often the process had been continued by then.
+    fn next_signal(&self) -> Option<(SigInfo, u64)> {
+        let mut group = self.group.signals.lock();
+        let mut mine = self.signals.lock();
+        let mask = mine.mask;
+        let info = mine.pending.pop(mask).or_else(|| group.pending.pop(mask))?;
+        Some((info, group.stop.continues))
+    }
+
+    /// Decides what becomes of a signal.
+    fn decide(self: &Arc<Self>, info: SigInfo, continues: u64) -> Todo {
+        let Some(signal) = info.signal() else { return Todo::Nothing };
+        let group = self.group.signals.lock();
+        let action = group.hand.get(signal);
+        if action.is_ignore() {
+            return Todo::Nothing;
+        }
+        if !action.is_default() {
+            if action.sa_flags().contains(SaFlags::RESETHAND) {
+                group.hand.set(signal, SigAction { handler: 0, ..action });
             }
-            if !action.is_default() {
-                if action.sa_flags().contains(SaFlags::RESETHAND) {
-                    group.hand.set(signal, SigAction { handler: 0, ..action });
+            return Todo::Handle(info, action);
+        }
+        if group.unkillable && !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+            return Todo::Nothing;
+        }
+        drop(group);
+        match signal.default_action() {
+            DefaultAction::Ignore | DefaultAction::Cont => Todo::Nothing,
+            DefaultAction::Stop => {
+                // Only SIGSTOP stops a process whose group nobody could continue.
+                if signal == Signal::SIGSTOP || !self.group.is_orphaned() {
+                    self.group.begin_stop(signal, continues);
                 }
-                return Todo::Handle(info, action);
+                Todo::Nothing
             }
-            if group.unkillable && !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
-                continue;
-            }
-            match signal.default_action() {
-                DefaultAction::Ignore | DefaultAction::Cont => continue,
-                DefaultAction::Stop => {
-                    drop((group, mine));
-                    // Only SIGSTOP stops a process whose group nobody could continue.
-                    if signal != Signal::SIGSTOP && self.group.is_orphaned() {
-                        continue;
-                    }
-                    self.group.begin_stop(signal);
-                    return Todo::Stop;
-                }
-                action @ (DefaultAction::Term | DefaultAction::Core) => {
-                    let core = action == DefaultAction::Core && self.kernel.dumps_core(self);
-                    return Todo::Die(ExitStatus::Signal { signo: signal.number(), core });
-                }
+            action @ (DefaultAction::Term | DefaultAction::Core) => {
+                let core = action == DefaultAction::Core && self.kernel.dumps_core(self);
+                Todo::Die(ExitStatus::Signal { signo: signal.number(), core })
             }
         }
     }

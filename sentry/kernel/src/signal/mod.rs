@@ -1,7 +1,8 @@
 //! Signals (`signal(7)`).
 //!
 //! [`pending`] queues them, [`send`] decides what becomes of one that is sent, [`deliver`] what a task does about those
-//! that are pending before it runs application code again, [`stop`] job control stops, `arch` the frames on the stack.
+//! that are pending before it runs application code again, [`stop`] job control stops (what tracees do in them is
+//! [`crate::ptrace`]'s), `arch` the frames on the stack.
 //!
 //! **Lock order:** the group's [`GroupSignals`], then [`SigHand`] (shared by `CLONE_SIGHAND`), then a task's [`TaskSignals`].
 //! **Invariant:** whoever makes a signal pending that a task is to act on calls [`Task::set_work`] on it afterwards.
@@ -101,6 +102,14 @@ impl GroupSignals {
     /// Begins a stop by `signal`.
     pub(crate) fn stop_for(&mut self, signal: Signal) {
         self.stop.begin(signal);
+        let generation = self.stop.generation();
+        for task in self.live() {
+            if task.asleep_in_stop.load(Ordering::SeqCst) {
+                task.joined_stop.store(generation, Ordering::SeqCst); // it has not gone on since
+            } else {
+                task.notify_trap();
+            }
+        }
     }
 
     /// Threads that have not ended.
@@ -230,7 +239,7 @@ impl Task {
         let group = self.group.signals.lock();
         let mine = self.signals.lock();
         let ready = group.pending.set().union(mine.pending.set()).difference(mine.mask);
-        !ready.is_empty() || group.stop.is_stopping()
+        !ready.is_empty() || group.stop.wants(self) || self.trap_pending()
     }
 
     /// Whether the thread is to end: the process exits, or another thread's `execve` wants to be alone.

@@ -27,6 +27,11 @@ impl Pending {
         self.set
     }
 
+    /// What is queued, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &SigInfo> {
+        self.queue.iter()
+    }
+
     /// Adds a signal. A standard one that is pending already is dropped. `EAGAIN` where `limit` signals are queued in
     /// the sandbox and this is a real-time one with a value.
     pub fn push(&mut self, info: SigInfo, limit: u64) -> Result<(), Errno> {

@@ -38,6 +38,7 @@ impl ThreadGroup {
         let Some(signal) = info.signal() else { return Err(Errno::EINVAL) };
         let limit = self.limits.lock().soft(Resource::Sigpending);
         let mut continued = false;
+        let mut wakes_all = signal == Signal::SIGKILL;
         let queued;
         let wake: Vec<Arc<Task>>;
         {
@@ -45,6 +46,9 @@ impl ThreadGroup {
             if signal == Signal::SIGCONT {
                 forget(&mut group, STOPS);
                 continued = group.stop.resume();
+                group.stop.continues += 1;
+                // Seized tracees tell of it whether they were stopped or not.
+                wakes_all |= group.live().filter(|t| t.notify_trap()).count() > 0;
             } else if STOPS.contains(signal) {
                 forget(&mut group, SigSet::of(&[Signal::SIGCONT]));
             }
@@ -58,14 +62,14 @@ impl ThreadGroup {
             };
             queued = !ignored;
             if ignored {
-                wake = if continued { all } else { Vec::new() };
+                wake = if wakes_all || continued { all } else { Vec::new() };
             } else {
                 match target {
                     Target::Thread(task) => task.signals.lock().pending.push(info, limit)?,
                     Target::Process => group.pending.push(info, limit)?,
                 }
                 let handler = !group.hand.get(signal).is_default();
-                if signal == Signal::SIGKILL || continued {
+                if wakes_all || continued {
                     wake = all;
                 } else {
                     wake = match target {
@@ -74,7 +78,10 @@ impl ThreadGroup {
                     };
                 }
                 // The end of the process needs no thread to get around to it, unless it is stopped: then it waits for `SIGCONT`.
-                let takes_it = |t: &Arc<Task>| !t.signals.lock().mask.contains(signal);
+                // A tracer is asked first.
+                let takes_it = |t: &Arc<Task>| {
+                    !t.signals.lock().mask.contains(signal) && (signal == Signal::SIGKILL || !t.is_traced())
+                };
                 if !handler
                     && is_fatal_by_default(signal)
                     && !core_dumping(signal)
@@ -104,6 +111,10 @@ impl ThreadGroup {
     fn is_ignored(&self, group: &GroupSignals, task: &Arc<Task>, signal: Signal, outside: bool) -> bool {
         let mine = task.signals.lock();
         if mine.mask.contains(signal) || mine.waiting_for.contains(signal) {
+            return false;
+        }
+        // Tracers want to hear even of what is ignored.
+        if task.is_traced() && signal != Signal::SIGKILL {
             return false;
         }
         let action = group.hand.get(signal);
@@ -199,7 +210,7 @@ impl Task {
                 group.hand.set(signal, Default::default());
                 mine.mask.remove(signal);
             }
-            if group.hand.get(signal).is_default() {
+            if group.hand.get(signal).is_default() && !self.is_traced() {
                 group.unkillable = false; // even the first process does not survive its own fault
             }
             mine.pending.remove(SigSet::of(&[signal]));

@@ -2,8 +2,8 @@
 
 use crate::{Restart, SysError, SysResult, Task, ThreadGroup};
 use abi::{
-    SigInfo, Signal,
-    signal::{CLD_CONTINUED, CLD_STOPPED, SaFlags},
+    Signal,
+    signal::{CLD_CONTINUED, CLD_STOPPED},
 };
 use ksync::Ready;
 use std::{
@@ -17,8 +17,10 @@ use std::{
 pub struct StopState {
     /// The signal that stops it.
     signal: Option<Signal>,
-    /// Threads that have noticed.
-    noticed: usize,
+    /// Counts stops. A thread that has taken part in this one remembers the number, since a tracer may let it go on.
+    generation: u64,
+    /// How often the process was continued: a stop signal that was taken off the queue before that stops nobody.
+    pub(crate) continues: u64,
     /// What `waitpid(WUNTRACED)` has not been told yet.
     pub unreported_stop: Option<Signal>,
     /// What `waitpid(WCONTINUED)` has not been told yet.
@@ -36,52 +38,100 @@ impl StopState {
     pub fn is_stopped(&self) -> bool {
         self.stopped
     }
-    /// Begins a stop.
+    /// The signal that stops it.
+    pub(crate) fn signal(&self) -> Option<Signal> {
+        self.signal
+    }
+    /// Which stop this is.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+    /// Whether `task` is to stop and has not done so yet.
+    pub(super) fn wants(&self, task: &Task) -> bool {
+        self.is_stopping() && task.joined_stop.load(Ordering::SeqCst) != self.generation
+    }
+    /// Begins a stop, or another one if a tracer has let somebody go on meanwhile.
     pub(super) fn begin(&mut self, signal: Signal) {
+        let (generation, continues) = (self.generation + 1, self.continues);
         if self.signal.is_none() {
-            *self = Self { signal: Some(signal), ..Self::default() };
+            *self = Self { continues, ..Self::default() };
         }
+        (self.signal, self.generation) = (Some(signal), generation);
     }
     /// Ends a stop; whether there was one.
     pub(super) fn resume(&mut self) -> bool {
         let was = self.signal.take().is_some();
         if was {
-            *self = Self { unreported_continue: self.stopped, ..Self::default() };
+            let (generation, continues) = (self.generation, self.continues);
+            *self = Self { unreported_continue: self.stopped, generation, continues, ..Self::default() };
         }
         was
     }
 }
 
 impl Task {
-    /// Takes part in a stop of the process: sleeps until it is continued or ends.
-    pub(super) async fn stop_here(self: &Arc<Self>) {
-        let complete = {
+    /// Takes part in a stop of the process; as its last thread, tells the parent.
+    ///
+    /// Whether it is to sleep here, rather than in a ptrace-stop; `None` where there is no stop any more.
+    fn join_stop(self: &Arc<Self>) -> Option<bool> {
+        let (complete, asleep) = {
             let mut group = self.group.signals.lock();
-            let threads = group.live().filter(|t| !t.dead.load(Ordering::Relaxed)).count();
-            let stop = &mut group.stop;
-            match stop.signal {
-                None => return,
-                Some(signal) => {
-                    stop.noticed += 1;
-                    let complete = stop.noticed >= threads && !stop.stopped;
-                    if complete {
-                        stop.stopped = true;
-                        stop.unreported_stop = Some(signal);
-                    }
-                    complete.then_some(signal)
-                }
+            let signal = group.stop.signal?;
+            self.joined_stop.store(group.stop.generation, Ordering::SeqCst);
+            let missing = group.live().any(|t| !t.dead.load(Ordering::Relaxed) && group.stop.wants(&t));
+            let complete = !missing && !group.stop.stopped;
+            if complete {
+                (group.stop.stopped, group.stop.unreported_stop) = (true, Some(signal));
             }
+            let asleep = !self.is_traced();
+            self.asleep_in_stop.store(asleep, Ordering::SeqCst);
+            (complete.then_some(signal), asleep)
         };
         if let Some(signal) = complete {
-            self.group.tell_parent_of_stop(CLD_STOPPED, signal);
+            self.group.tell_parent_of_stop(CLD_STOPPED, signal, Some(self));
         }
-        poll_fn(|cx| {
-            self.set_sleeper(Some(cx.waker().clone()));
-            let stopped = self.group.signals.lock().stop.is_stopping();
-            if stopped && !self.is_killed() { Poll::Pending } else { Poll::Ready(()) }
-        })
-        .await;
-        self.set_sleeper(None);
+        Some(asleep)
+    }
+
+    /// Takes part in a stop of the process: sleeps until it is continued or ends, or for as long as its tracer wants.
+    pub(super) async fn stop_here(self: &Arc<Self>) {
+        let Some(asleep) = self.join_stop() else { return };
+        if asleep {
+            poll_fn(|cx| {
+                self.set_sleeper(Some(cx.waker().clone()));
+                let stopped = self.group.signals.lock().stop.is_stopping();
+                // Whoever is attached to has to stop in the way that its tracer can tell.
+                if stopped && !self.is_killed() && !self.is_traced() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+            self.set_sleeper(None);
+            let stopped = {
+                let group = self.group.signals.lock();
+                self.asleep_in_stop.store(false, Ordering::SeqCst);
+                group.stop.is_stopping()
+            };
+            if !stopped {
+                return;
+            }
+        }
+        if self.is_traced() {
+            Box::pin(self.trap_stop()).await;
+        }
+    }
+
+    /// Whether it sleeps in a stop of the process that no tracer has a say in.
+    pub(crate) fn is_asleep_in_stop(&self) -> bool {
+        let _group = self.group.signals.lock();
+        self.asleep_in_stop.load(Ordering::SeqCst)
+    }
+
+    /// Its tracer has gone: if its process is stopped, it stops again.
+    pub(crate) fn rejoin_stop(&self) {
+        self.joined_stop.store(0, Ordering::SeqCst);
     }
 
     /// Sleeps while the whole sandbox is paused.
@@ -113,21 +163,27 @@ impl Task {
 impl ThreadGroup {
     /// Tells the parent that the process goes on.
     pub(super) fn announce_continued(self: &Arc<Self>) {
-        self.tell_parent_of_stop(CLD_CONTINUED, Signal::SIGCONT);
+        self.tell_parent_of_stop(CLD_CONTINUED, Signal::SIGCONT, None);
+        let tracer = {
+            let tree = self.kernel.tree.lock();
+            let node = tree.nodes.get(&self.tgid()).filter(|n| n.leader_tracer != n.parent);
+            node.and_then(|n| tree.group(n.leader_tracer).cloned())
+        };
+        if let Some(tracer) = tracer {
+            self.tell_of_stop(&tracer, None, CLD_CONTINUED, Signal::SIGCONT.number());
+            tracer.child_events.notify(Ready::OTHER);
+        }
     }
 
-    /// Wakes a parent that waits, and sends it `SIGCHLD` unless it asked not to be told of stops.
-    fn tell_parent_of_stop(self: &Arc<Self>, code: i32, signal: Signal) {
+    /// Wakes a parent that waits, and sends it `SIGCHLD` unless it asked not to be told of stops. Not if it traces `task`, the
+    /// last thread that stopped, and is told by that.
+    fn tell_parent_of_stop(self: &Arc<Self>, code: i32, signal: Signal, task: Option<&Arc<Task>>) {
         let Some(parent) = self.parent() else { return };
-        let wanted = {
-            let signals = parent.signals.lock();
-            let action = signals.hand.get(Signal::SIGCHLD);
-            !action.sa_flags().contains(SaFlags::NOCLDSTOP)
-        };
-        if wanted {
-            let (pid, uid) = self.seen_by(&parent);
-            let _ = parent.send_signal(SigInfo::chld(code, pid, uid, signal.number(), 0, 0));
+        let tracer = task.and_then(|t| t.tracer());
+        if tracer.is_some_and(|t| Arc::ptr_eq(&t.group, &parent)) {
+            return;
         }
+        self.tell_of_stop(&parent, None, code, signal.number());
         parent.child_events.notify(Ready::OTHER);
     }
 

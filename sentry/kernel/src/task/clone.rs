@@ -4,6 +4,7 @@ use super::{Task, TaskState, Wait};
 use crate::{
     SysResult, ThreadGroup,
     pid::{Pid, PidNamespace},
+    ptrace::Event,
     signal::{GroupSignals, SigHand},
     tree::Node,
 };
@@ -55,6 +56,18 @@ impl VforkDone {
 }
 
 impl CloneRequest {
+    /// What a tracer may ask to be told of it.
+    fn event(&self) -> Option<Event> {
+        if self.flags.contains(CloneFlags::UNTRACED) {
+            return None;
+        }
+        Some(match () {
+            () if self.flags.contains(CloneFlags::VFORK) => Event::Vfork,
+            () if self.exit_signal != Signal::SIGCHLD.number() => Event::Clone,
+            () => Event::Fork,
+        })
+    }
+
     /// Refuses combinations that mean nothing (`clone(2)`, ERRORS).
     fn check(&self, parent: &Task) -> Result<(), Errno> {
         use CloneFlags as F;
@@ -164,16 +177,27 @@ impl Task {
         Ok(child)
     }
 
-    /// Starts a child that [`clone_task`](Self::clone_task) made; its number as this task sees it. A `vfork` parent sleeps until the child has
-    /// let go of the memory.
-    pub async fn start_child(self: &Arc<Self>, child: Arc<Task>) -> SysResult<u32> {
-        let number = child.pid().number_in(&self.pid_namespace()).unwrap_or(0);
+    /// Starts a child that [`clone_task`](Self::clone_task) made as `request` says; its number as this task sees it. A `vfork`
+    /// parent sleeps until the child has let go of the memory.
+    pub async fn start_child(self: &Arc<Self>, child: Arc<Task>, request: &CloneRequest) -> SysResult<u32> {
+        let pid = child.pid();
+        let number = pid.number_in(&self.pid_namespace()).unwrap_or(0);
         let vfork = child.vfork_done.lock().clone();
+        let event = request.event().filter(|e| self.reports(*e));
         child.start();
+        drop(child);
+        if let Some(event) = event {
+            let message = u64::from(self.seen_by_tracer(&pid));
+            Box::pin(self.report(event, message)).await;
+        }
         if let Some(vfork) = vfork {
             let released = || if vfork.done.load(Ordering::SeqCst) { Ok(()) } else { Err(Errno::EAGAIN) };
             // Being killed is the only other way out, and then nobody looks at the result.
             let _ = self.block_on(Wait::on(&vfork.queue, Ready::OTHER).killable(), released).await;
+            if self.reports(Event::VforkDone) {
+                let message = u64::from(self.seen_by_tracer(&pid));
+                Box::pin(self.report(Event::VforkDone, message)).await;
+            }
         }
         Ok(number)
     }
@@ -241,18 +265,25 @@ impl Task {
             }
             tree.nodes.get_mut(&mine).ok_or(Errno::ESRCH)?.threads.insert(tid, child.clone());
             self.group.signals.lock().threads.push(Arc::downgrade(child));
+            if self.passes_tracer_on(request) {
+                self.pass_tracer_on(&mut tree, child);
+            }
             return Ok(());
         }
-        let (pgid, sid, parents_parent, parents_signal) = {
+        let (pgid, sid, parents_parent, parents_signal, parents_maker) = {
             let node = tree.nodes.get(&mine).ok_or(Errno::ESRCH)?;
-            (node.pgid, node.sid, node.parent, node.exit_signal)
+            (node.pgid, node.sid, node.parent, node.exit_signal, node.parent_thread.clone())
         };
         let sibling = request.flags.contains(CloneFlags::PARENT);
         let parent = if sibling { parents_parent } else { mine };
         let node = Node {
             group: child.group.clone(),
             parent,
+            parent_thread: if sibling { parents_maker } else { Arc::downgrade(self) },
             children: BTreeSet::new(),
+            tracees: Vec::new(),
+            leader_tracer: 0,
+            unreaped_threads: Vec::new(),
             threads: BTreeMap::from([(tid, child.clone())]),
             pgid,
             sid,
@@ -272,6 +303,16 @@ impl Task {
         {
             ns.init.store(tid, Ordering::SeqCst);
         }
+        if self.passes_tracer_on(request) {
+            self.pass_tracer_on(&mut tree, child);
+        }
         Ok(())
+    }
+
+    /// Whether a child is traced from the start.
+    fn passes_tracer_on(&self, request: &CloneRequest) -> bool {
+        self.is_traced()
+            && (request.flags.contains(CloneFlags::PTRACE)
+                || request.event().is_some_and(|e| self.reports(e)))
     }
 }

@@ -4,6 +4,7 @@ use super::{Task, block::Wait};
 use crate::{
     SysResult,
     loader::{self, Image, Program},
+    ptrace::Event,
     signal::no_alt_stack,
 };
 use abi::{
@@ -78,9 +79,14 @@ impl Task {
         let limits = self.mm_limits();
         let open = |path: &[u8]| self.open_executable(path);
         let image = loader::load(&self.kernel, program, limits, &cred, secure, &open)?;
+        let former = self.pid();
         self.become_only_thread().await?;
         if self.switch_to_image(image, cred, &path, secure).is_err() {
             self.kill_group(Signal::SIGKILL);
+        } else if self.is_traced() {
+            let message = u64::from(self.seen_by_tracer(&former));
+            drop(former);
+            Box::pin(self.report(Event::Exec, message)).await;
         }
         Ok(())
     }
@@ -112,6 +118,7 @@ impl Task {
             }
             tree.pids.remove(&old);
             self.set_pid(group.pid.clone());
+            self.take_leaders_tracer(&mut tree);
         }
         Ok(())
     }
@@ -166,7 +173,11 @@ impl Task {
             node.has_execed = true;
         }
         self.install_context(context);
-        *self.regs.lock() = Regs { rip: image.entry, rsp: image.stack_pointer, ..START };
+        {
+            let mut regs = self.regs.lock();
+            // A tracer still sees which call this is.
+            *regs = Regs { rip: image.entry, rsp: image.stack_pointer, orig_rax: regs.orig_rax, ..START };
+        }
         self.registers_replaced.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -179,7 +190,8 @@ impl Task {
         let mut new = (*old).clone();
         let honoured = self.kernel.allow_suid
             && !file.path().mount().flags().contains(abi::process::MountFlags::NOSUID)
-            && !old.no_new_privs;
+            && !old.no_new_privs
+            && self.tracer_allows_privileges();
         let mapped = old.user_ns.uid_inside(attr.uid).is_some() && old.user_ns.gid_inside(attr.gid).is_some();
         if honoured && mapped {
             if attr.mode & 0o4000 != 0 {

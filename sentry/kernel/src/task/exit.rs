@@ -3,6 +3,8 @@
 use super::Task;
 use crate::{
     Kernel, ThreadGroup,
+    pid::Pid,
+    ptrace::Event,
     thread_group::Remains,
     tree::{ExitStatus, ProcessTree},
 };
@@ -33,6 +35,10 @@ impl Task {
 
     /// Everything that the end of a thread entails, on its own behalf.
     pub(crate) async fn finish(self: &Arc<Self>) {
+        if self.reports(Event::Exit) {
+            let status = self.group.status_of(self).wait_status();
+            Box::pin(self.report(Event::Exit, status as u64)).await;
+        }
         self.dead.store(true, Ordering::SeqCst);
         self.release_robust_futexes();
         self.let_go_of_memory();
@@ -45,7 +51,13 @@ impl Task {
         if self.is_leader() {
             *self.group.leader_status.lock() = status;
         }
-        let last = self.leave_group();
+        let filters = std::mem::take(&mut *self.seccomp.lock());
+        drop(filters); // a watcher is told of the end of the last task
+        self.let_tracees_go();
+        let (last, traced) = self.leave_group();
+        if traced {
+            self.tell_tracer_of_end();
+        }
         if last {
             let of_leader = *self.group.leader_status.lock();
             let status = (*self.group.exiting.lock()).or(of_leader).or(status).unwrap_or(ExitStatus::Code(0));
@@ -95,8 +107,8 @@ impl Task {
         result
     }
 
-    /// Leaves the thread group; whether it was the last thread.
-    fn leave_group(self: &Arc<Self>) -> bool {
+    /// Leaves the thread group; whether it was the last thread, and whether it stays for its tracer to wait for.
+    fn leave_group(self: &Arc<Self>) -> (bool, bool) {
         let user = self.user_ns.load(Ordering::Relaxed);
         let system = self.system_ns.load(Ordering::Relaxed);
         self.group.past_user_ns.fetch_add(user, Ordering::Relaxed);
@@ -112,16 +124,17 @@ impl Task {
         let tid = self.tid();
         let me = Arc::downgrade(self);
         self.group.signals.lock().threads.retain(|t| !t.ptr_eq(&me));
-        let Some(node) = tree.nodes.get_mut(&self.group.tgid()) else { return false };
+        let Some(node) = tree.nodes.get_mut(&self.group.tgid()) else { return (false, false) };
         node.threads.remove(&tid);
         let last = node.threads.is_empty();
+        let traced = tree.keep_for_tracer(self);
         if tid != self.group.tgid() {
             tree.pids.remove(&tid);
         }
         drop(tree);
         self.group.child_events.notify(Ready::OTHER); // an exec may wait to be alone
         self.group.exited.notify(Ready::IN | Ready::RDNORM); // descriptors of threads
-        last
+        (last, traced)
     }
 
     /// The last thread has ended: children get another parent, the parent is told.
@@ -134,21 +147,19 @@ impl Task {
         self.group.delete_all_timers();
         self.group.leave_terminal();
         let mut told = Vec::new();
-        let parent = {
+        let adopted = {
             let mut tree = self.kernel.tree.lock();
             let tgid = self.group.tgid();
             told.extend(orphaned_by(&tree, tgid));
             let adopted = reparent_children(&mut tree, tgid);
             let Some(node) = tree.nodes.get_mut(&tgid) else { return };
             node.zombie = Some(status);
-            let parent = node.parent;
-            (tree.group(parent).cloned(), adopted)
+            adopted
         };
         for group in told {
             let _ = group.send_signal(SigInfo::kernel(Signal::SIGHUP));
             let _ = group.send_signal(SigInfo::kernel(Signal::SIGCONT));
         }
-        let (parent, adopted) = parent;
         self.group.ended.store(true, Ordering::SeqCst);
         self.group.exited.notify(Ready::IN | Ready::HUP | Ready::OTHER);
         for (child, death_signal, zombie) in adopted {
@@ -156,13 +167,10 @@ impl Task {
                 let _ = child.send_signal(SigInfo::kernel(signal));
             }
             if zombie {
-                child.tell_parent_of_end();
+                child.announce_end();
             }
         }
-        match parent {
-            Some(_) => self.group.tell_parent_of_end(),
-            None => self.kernel.root_ended(&self.group, status),
-        }
+        self.group.announce_end();
     }
 
     /// The first process of a pid namespace ends: all others in it are killed and waited for.
@@ -197,8 +205,11 @@ fn reap_inside(kernel: &Kernel, init: u32, ns: &crate::pid::PidNamespace) {
     let children: Vec<u32> =
         tree.nodes.get(&init).map(|n| n.children.iter().copied().collect()).unwrap_or_default();
     for child in children {
-        let dead =
-            tree.nodes.get(&child).is_some_and(|n| n.zombie.is_some() && n.group.pid.number_in(ns).is_some());
+        // A tracer outside comes first.
+        let dead = tree.nodes.get(&child).is_some_and(|n| {
+            let told = n.zombie.is_some() && n.leader_tracer == 0 && n.unreaped_threads.is_empty();
+            told && n.group.pid.number_in(ns).is_some()
+        });
         if dead {
             tree.remove(child);
         }
@@ -273,25 +284,45 @@ fn find_reaper(tree: &ProcessTree, tgid: u32) -> u32 {
 }
 
 impl ThreadGroup {
-    /// Wakes a parent that waits, sends it the exit signal, and removes the zombie where nobody wants it.
-    pub(crate) fn tell_parent_of_end(self: &Arc<Self>) {
-        let (parent, exit_signal, status) = {
+    /// Tells of the end of the process, once no tracer has to wait for one of its threads first: the tracer of the leader, and when
+    /// that has waited, the parent.
+    pub(crate) fn announce_end(self: &Arc<Self>) {
+        let (told, traced, exit_signal, status) = {
             let tree = self.kernel.tree.lock();
             let Some(node) = tree.nodes.get(&self.tgid()) else { return };
-            let Some(status) = node.zombie else { return };
-            (tree.group(node.parent).cloned(), node.exit_signal, status)
+            let Some(status) = node.zombie.filter(|_| node.unreaped_threads.is_empty()) else { return };
+            let told = if node.leader_tracer != 0 { node.leader_tracer } else { node.parent };
+            let signal = if told == node.parent { node.exit_signal } else { Signal::SIGCHLD.number() };
+            (tree.group(told).cloned(), node.leader_tracer != 0, signal, status)
         };
-        let Some(parent) = parent else { return };
+        match told {
+            Some(told) => self.tell_of_end(&told, self.pid.clone(), traced, exit_signal, status),
+            None => self.kernel.root_ended(self, status),
+        }
+    }
+
+    /// Wakes `parent` that waits, sends it the exit signal about the process or thread `pid`, and removes the zombie where
+    /// nobody wants it. A tracer always does.
+    fn tell_of_end(
+        self: &Arc<Self>,
+        parent: &Arc<ThreadGroup>,
+        pid: Arc<Pid>,
+        traced: bool,
+        exit_signal: i32,
+        status: ExitStatus,
+    ) {
         let mut unwanted = false;
         if let Some(signal) = Signal::new(exit_signal) {
             let action = parent.signals.lock().hand.get(signal);
-            unwanted = signal == Signal::SIGCHLD
+            unwanted = !traced
+                && signal == Signal::SIGCHLD
                 && (action.is_ignore() || action.sa_flags().contains(SaFlags::NOCLDWAIT));
             let (code, value) = match status {
                 ExitStatus::Code(code) => (CLD_EXITED, i32::from(code)),
                 ExitStatus::Signal { signo, core } => (if core { CLD_DUMPED } else { CLD_KILLED }, signo),
             };
-            let (pid, uid) = self.seen_by(&parent);
+            let (_, uid) = self.seen_by(parent);
+            let pid = parent.pid.namespace().and_then(|ns| pid.number_in(ns)).unwrap_or(0) as i32;
             let tick = |ns: &std::sync::atomic::AtomicU64| (ns.load(Ordering::Relaxed) / 10_000_000) as i64;
             let mut info =
                 SigInfo::chld(code, pid, uid, value, tick(&self.past_user_ns), tick(&self.past_system_ns));
@@ -302,6 +333,15 @@ impl ThreadGroup {
             self.kernel.tree.lock().remove(self.tgid());
         }
         parent.child_events.notify(Ready::OTHER);
+    }
+}
+
+impl Task {
+    /// The thread, not its process' leader, has ended, and its tracer may wait for it.
+    fn tell_tracer_of_end(self: &Arc<Self>) {
+        let Some(tracer) = self.tracer() else { return };
+        let status = self.group.status_of(self);
+        self.group.tell_of_end(&tracer.group, self.pid(), true, Signal::SIGCHLD.number(), status);
     }
 }
 

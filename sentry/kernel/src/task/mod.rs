@@ -23,8 +23,8 @@ pub use block::{Deadline, Wait};
 pub use current::current;
 
 use crate::{
-    Kernel, ThreadGroup, namespaces::Namespaces, pid::Pid, seccomp::Seccomp, signal::TaskSignals,
-    tree::ExitStatus,
+    Kernel, ThreadGroup, namespaces::Namespaces, pid::Pid, ptrace::Ptrace, seccomp::Seccomp,
+    signal::TaskSignals, tree::ExitStatus,
 };
 use abi::Errno;
 use clone::VforkDone;
@@ -34,7 +34,7 @@ use platform::{Context, FpState, Interrupt, Regs};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
 };
@@ -94,8 +94,14 @@ pub struct Task {
     pub attributes: Mutex<Attributes>,
     /// Filters of system calls.
     pub(crate) seccomp: Mutex<Seccomp>,
-    /// There are some.
-    pub(crate) has_seccomp: AtomicBool,
+    /// What is out of the ordinary about it: [`Hooks`](crate::ptrace::Hooks).
+    pub(crate) hooks: AtomicU32,
+    /// Who traces it, and how.
+    pub(crate) ptrace: Mutex<Ptrace>,
+    /// Which stop of the process it has taken part in.
+    pub(crate) joined_stop: AtomicU64,
+    /// It sleeps in a stop of the process; changes under the lock of the group's signals.
+    pub(crate) asleep_in_stop: AtomicBool,
     /// Registers, while the kernel has control.
     pub regs: Mutex<Regs>,
     /// Its context on the platform; none before its first run and after its end.
@@ -154,7 +160,10 @@ impl Task {
             signals: Mutex::new(rank::TASK_SIGNALS, signals),
             attributes: Mutex::new(rank::LEAF, Attributes::default()),
             seccomp: Mutex::new(rank::LEAF, Seccomp::default()),
-            has_seccomp: AtomicBool::new(false),
+            hooks: AtomicU32::new(0),
+            ptrace: Mutex::new(rank::PTRACE, Ptrace::default()),
+            joined_stop: AtomicU64::new(0),
+            asleep_in_stop: AtomicBool::new(false),
             regs: Mutex::new(rank::LEAF, regs),
             context: Mutex::new(rank::CONTEXT, None),
             interrupt: Mutex::new(rank::LEAF, None),

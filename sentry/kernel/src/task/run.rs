@@ -1,8 +1,8 @@
 //! The life of a task: application code, trap, answer, signals, and again.
 
 use super::{Task, current::AsCurrent};
-use crate::{Restart, SysError, SysResult, kernel::SyscallStart};
-use abi::{SigInfo, Signal};
+use crate::{SysResult, kernel::SyscallStart, ptrace::Hooks, seccomp::Verdict};
+use abi::{Errno, SigInfo, Signal};
 use platform::Trap;
 use std::{
     future::poll_fn,
@@ -33,8 +33,12 @@ impl Task {
             let mut context = self.context.lock();
             let Some(context) = context.as_mut() else { return Poll::Ready(Trap::Lost) };
             let mut regs = *self.regs.lock();
+            let ours = self.hooks().contains(Hooks::STEP) && self.begin_step(&mut regs);
             let trap = context.poll_switch(cx, &space, &mut regs);
             if trap.is_ready() {
+                if ours {
+                    crate::ptrace::end_step(&mut regs);
+                }
                 *self.regs.lock() = regs;
             }
             trap
@@ -44,14 +48,31 @@ impl Task {
 
     /// Answers the system call that the registers hold.
     async fn answer_syscall(self: &Arc<Self>) -> SysResult {
-        let (nr, args) = {
-            let regs = self.regs.lock();
-            // The number is what eax says, with its sign.
-            (i64::from(regs.orig_rax as i32) as u64, regs.syscall_args())
-        };
-        if let Some(result) = self.filter_syscall(nr, args) {
-            return result;
+        let (nr, args) = self.call_in_registers();
+        if self.hooks().contains(Hooks::SECCOMP) {
+            match self.filter_syscall(nr, args) {
+                Verdict::Make => {}
+                Verdict::Answer(result) => return result,
+                Verdict::Notify(listener, data) => {
+                    if let Some(result) = Box::pin(self.ask_listener(listener, data)).await {
+                        return result;
+                    }
+                }
+                Verdict::Trace(_) => return Err(Errno::ENOSYS.into()), // nobody traces
+            }
         }
+        self.make_call(nr, args).await
+    }
+
+    /// Number and arguments of the call that the registers hold.
+    pub(crate) fn call_in_registers(&self) -> (u64, [u64; 6]) {
+        let regs = self.regs.lock();
+        // The number is what eax says, with its sign.
+        (i64::from(regs.orig_rax as i32) as u64, regs.syscall_args())
+    }
+
+    /// Makes a call that the filters let through.
+    pub(crate) async fn make_call(self: &Arc<Self>, nr: u64, args: [u64; 6]) -> SysResult {
         match self.kernel.syscalls.start(self, nr, args) {
             SyscallStart::Done(result) => result,
             SyscallStart::Later(future) => future.await,
@@ -83,7 +104,12 @@ async fn run(task: Arc<Task>) {
             task.user_ns.fetch_add(used, Ordering::Relaxed);
             task.kernel.executor.add_load(task.home, -1);
             match trap {
-                Trap::Syscall => interrupted = finish_syscall(&task, task.clone().answer_syscall().await),
+                Trap::Syscall => {
+                    interrupted = match task.is_traced() {
+                        false => task.finish_syscall(task.answer_syscall().await),
+                        true => Box::pin(task.traced_syscall()).await,
+                    }
+                }
                 Trap::Fault { addr, access } => task.handle_fault(addr, access),
                 Trap::Exception(e) => {
                     let signal = Signal::new(e.signo).unwrap_or(Signal::SIGSEGV);
@@ -104,22 +130,6 @@ async fn run(task: Arc<Task>) {
         }
     }
     task.finish().await;
-}
-
-/// Puts the result of a system call where the application finds it; an interruption is for signal delivery.
-fn finish_syscall(task: &Arc<Task>, result: SysResult) -> Option<Restart> {
-    let value = match result {
-        Ok(value) => value,
-        Err(SysError::Errno(e)) => (-i64::from(e.code())) as u64,
-        Err(SysError::Interrupted(restart)) => {
-            task.set_work();
-            return Some(restart);
-        }
-    };
-    if !task.take_registers_replaced() {
-        task.regs.lock().rax = value;
-    }
-    None
 }
 
 impl Task {

@@ -18,7 +18,7 @@ use abi::{
 use platform::Regs;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering},
 };
 use vfs::{Credentials, FdTable, FsContext};
 
@@ -91,7 +91,11 @@ impl Kernel {
             let node = Node {
                 group: group.clone(),
                 parent: 0, // operators' processes have no parent inside either
+                parent_thread: Weak::new(),
                 children: BTreeSet::new(),
+                tracees: Vec::new(),
+                leader_tracer: 0,
+                unreaped_threads: Vec::new(),
                 threads: BTreeMap::from([(tid, task.clone())]),
                 pgid: tid,
                 sid: tid,

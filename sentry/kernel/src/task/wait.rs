@@ -3,12 +3,13 @@
 use super::{Task, block::Wait};
 use crate::{
     SysResult, ThreadGroup,
-    tree::{ExitStatus, Node},
+    ptrace::attach::{Untraced, unlink},
+    tree::{ExitStatus, Node, ProcessTree},
 };
 use abi::{
     Errno, Signal,
     process::{Rusage, WaitOptions},
-    signal::{CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED},
+    signal::{CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_TRAPPED},
     time::Timeval,
 };
 use ksync::Ready;
@@ -32,6 +33,8 @@ pub enum ChildEvent {
     Ended(ExitStatus),
     /// It was stopped by this signal.
     Stopped(Signal),
+    /// A tracee is in a ptrace-stop: the signal, and the event above it.
+    Trapped(i32),
     /// It goes on.
     Continued,
 }
@@ -42,6 +45,7 @@ impl ChildEvent {
         match self {
             ChildEvent::Ended(status) => status.wait_status(),
             ChildEvent::Stopped(signal) => signal.number() << 8 | 0x7f,
+            ChildEvent::Trapped(code) => code << 8 | 0x7f,
             ChildEvent::Continued => 0xffff,
         }
     }
@@ -54,6 +58,7 @@ impl ChildEvent {
                 (if core { CLD_DUMPED } else { CLD_KILLED }, signo)
             }
             ChildEvent::Stopped(signal) => (CLD_STOPPED, signal.number()),
+            ChildEvent::Trapped(code) => (CLD_TRAPPED, code),
             ChildEvent::Continued => (CLD_CONTINUED, Signal::SIGCONT.number()),
         }
     }
@@ -90,41 +95,132 @@ impl Task {
         self.block_on(Wait::on(&self.group.child_events, Ready::OTHER), look).await.map(Some)
     }
 
-    /// `EAGAIN` where a child fits but nothing became of it yet.
-    fn look_for_child(&self, whom: WaitFor, options: WaitOptions) -> Result<Waited, Errno> {
+    /// `EAGAIN` where a child or tracee fits but nothing became of it yet.
+    fn look_for_child(self: &Arc<Self>, whom: WaitFor, options: WaitOptions) -> Result<Waited, Errno> {
         let mut tree = self.kernel.tree.lock();
-        let me = tree.nodes.get(&self.group.tgid()).ok_or(Errno::ECHILD)?;
         let mut fits_any = false;
-        let mut found = None;
-        for tgid in &me.children {
-            let Some(child) = tree.nodes.get(tgid).filter(|c| fits(c, whom, options)) else { continue };
-            fits_any = true;
-            if let Some(event) = event_of(child, options) {
-                found = Some((*tgid, event));
-                break;
-            }
-        }
-        let Some((tgid, event)) = found else {
+        let found = self.find_child(&tree, whom, options, &mut fits_any);
+        let found = found.or_else(|| self.find_tracee_event(&tree, whom, options, &mut fits_any));
+        let Some(Found { group, task, event }) = found else {
             return Err(if fits_any { Errno::EAGAIN } else { Errno::ECHILD });
         };
-        let group = tree.group(tgid).cloned().ok_or(Errno::ECHILD)?;
-        let pid = group.pid.number_in(&self.pid_namespace()).unwrap_or(0);
+        let tgid = group.tgid();
+        let number = task.as_ref().map_or_else(|| group.pid.clone(), |t| t.pid());
+        let pid = number.number_in(&self.pid_namespace()).unwrap_or(0);
         let usage = group.usage_with_children();
-        let keep = options.contains(WaitOptions::NOWAIT);
-        if !keep {
+        let mut left = None;
+        if !options.contains(WaitOptions::NOWAIT) {
             match event {
-                ChildEvent::Ended(_) => {
-                    tree.remove(tgid);
-                    self.group.add_child_times(&group);
+                ChildEvent::Ended(_) => left = self.reap(&mut tree, tgid, task.as_ref()),
+                ChildEvent::Trapped(_) => {
+                    if let Some(task) = &task {
+                        task.ptrace.lock().code = 0;
+                    }
                 }
                 ChildEvent::Stopped(_) => group.signals.lock().stop.unreported_stop = None,
                 ChildEvent::Continued => group.signals.lock().stop.unreported_continue = false,
             }
         }
         drop(tree);
+        if let Some(left) = left {
+            left.after();
+        }
         let uid = vfs::Uid(group.last_uid.load(Ordering::Relaxed));
+        let uid = group.leader_cred().map_or(uid, |c| c.ruid);
         Ok(Waited { pid, uid: self.cred().user_ns.show_uid(uid), event, usage })
     }
+
+    fn find_child(
+        &self,
+        tree: &ProcessTree,
+        whom: WaitFor,
+        options: WaitOptions,
+        fits_any: &mut bool,
+    ) -> Option<Found> {
+        let me = tree.nodes.get(&self.group.tgid())?;
+        for tgid in &me.children {
+            let Some(child) = tree.nodes.get(tgid).filter(|c| fits(c, whom, options)) else { continue };
+            // What this process traces itself is looked at as that, so that no stop is told twice.
+            if child.leader_tracer == self.group.tgid() || !self.waits_for_children_of(child, options) {
+                continue;
+            }
+            *fits_any = true;
+            if let Some(event) = event_of(child, options) {
+                return Some(Found { group: child.group.clone(), task: None, event });
+            }
+        }
+        None
+    }
+
+    /// `__WNOTHREAD`: not for what other threads made.
+    fn waits_for_children_of(&self, child: &Node, options: WaitOptions) -> bool {
+        let maker = child.parent_thread.upgrade().filter(|_| options.contains(WaitOptions::NOTHREAD));
+        maker.is_none_or(|t| std::ptr::eq(&*t, self) || t.dead.load(Ordering::SeqCst))
+    }
+
+    fn find_tracee_event(
+        &self,
+        tree: &ProcessTree,
+        whom: WaitFor,
+        options: WaitOptions,
+        fits_any: &mut bool,
+    ) -> Option<Found> {
+        let me = tree.nodes.get(&self.group.tgid())?;
+        for task in &me.tracees {
+            let Some(node) = tree.nodes.get(&task.group.tgid()) else { continue };
+            let fits = match whom {
+                WaitFor::Any => true,
+                WaitFor::Process(tid) => task.tid() == tid,
+                WaitFor::Group(pgid) => node.pgid == pgid,
+            };
+            let ptrace = task.ptrace.lock();
+            let mine = || ptrace.tracer().is_some_and(|t| std::ptr::eq(&*t, self));
+            if !fits || options.contains(WaitOptions::NOTHREAD) && !mine() {
+                continue;
+            }
+            *fits_any = true;
+            let trapped = (ptrace.is_trapped() && ptrace.code != 0).then_some(ptrace.code);
+            drop(ptrace);
+            let event = match (ended(node, task), trapped) {
+                (Some(status), _) => {
+                    options.contains(WaitOptions::EXITED).then_some(ChildEvent::Ended(status))
+                }
+                (None, Some(code)) => Some(ChildEvent::Trapped(code)),
+                (None, None) => {
+                    let continued = node.group.signals.lock().stop.unreported_continue;
+                    (options.contains(WaitOptions::CONTINUED) && continued).then_some(ChildEvent::Continued)
+                }
+            };
+            if let Some(event) = event {
+                return Some(Found { group: node.group.clone(), task: Some(task.clone()), event });
+            }
+        }
+        None
+    }
+
+    /// Takes note of an end: a child is forgotten, a tracee is left to its parent.
+    fn reap(&self, tree: &mut ProcessTree, tgid: u32, task: Option<&Arc<Task>>) -> Option<Untraced> {
+        let parent = tree.nodes.get(&tgid).map_or(0, |n| n.parent);
+        let whole = task.is_none_or(|t| t.is_leader());
+        let left = task.map(|t| unlink(tree, t));
+        if whole && parent == self.group.tgid() {
+            if let Some(node) = tree.nodes.get(&tgid) {
+                let group = node.group.clone();
+                tree.remove(tgid);
+                self.group.add_child_times(&group);
+            }
+            return None;
+        }
+        left
+    }
+}
+
+/// A child or tracee of which there is something to tell.
+struct Found {
+    group: Arc<ThreadGroup>,
+    /// The tracee; none for a child that is looked at as such.
+    task: Option<Arc<Task>>,
+    event: ChildEvent,
 }
 
 fn fits(child: &Node, whom: WaitFor, options: WaitOptions) -> bool {
@@ -137,9 +233,24 @@ fn fits(child: &Node, whom: WaitFor, options: WaitOptions) -> bool {
     by_number && (options.contains(WaitOptions::ALL) || is_clone == options.contains(WaitOptions::CLONE))
 }
 
+/// The status of a process that has ended, and that no tracer has to wait for one of its threads first.
+fn zombie(node: &Node) -> Option<ExitStatus> {
+    node.zombie.filter(|_| node.unreaped_threads.is_empty())
+}
+
+/// How a tracee ended, if it did.
+fn ended(node: &Node, task: &Arc<Task>) -> Option<ExitStatus> {
+    if task.is_leader() {
+        return zombie(node);
+    }
+    node.unreaped_threads.contains(&task.tid()).then(|| node.group.status_of(task))
+}
+
 fn event_of(child: &Node, options: WaitOptions) -> Option<ChildEvent> {
-    if let Some(status) = child.zombie {
-        return options.contains(WaitOptions::EXITED).then_some(ChildEvent::Ended(status));
+    if let Some(status) = zombie(child) {
+        // A tracer that is not the parent is first.
+        let told = options.contains(WaitOptions::EXITED) && child.leader_tracer == 0;
+        return told.then_some(ChildEvent::Ended(status));
     }
     let stop = child.group.signals.lock().stop;
     if options.contains(WaitOptions::STOPPED)

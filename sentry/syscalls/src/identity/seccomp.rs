@@ -1,7 +1,10 @@
 //! `seccomp(2)`.
 
 use abi::{Errno, process::*};
-use kernel::{SysResult, Task, seccomp::Program};
+use kernel::{
+    SysResult, Task,
+    seccomp::{Program, notify::Listener},
+};
 use mem::{UserAddr, UserMemoryExt, UserPtr};
 use std::sync::Arc;
 
@@ -17,6 +20,7 @@ pub(super) fn seccomp(task: &Arc<Task>, operation: u32, flags: u32, args: u64) -
                 SECCOMP_RET_ERRNO,
                 SECCOMP_RET_TRACE,
                 SECCOMP_RET_LOG,
+                SECCOMP_RET_USER_NOTIF,
                 SECCOMP_RET_ALLOW,
             ];
             let action = UserPtr::<u32>::from(args).read(&*task.mm()?)?;
@@ -44,7 +48,9 @@ pub(super) fn set_strict(task: &Arc<Task>) -> SysResult<u64> {
 pub(super) fn set_filter(task: &Arc<Task>, flags: u32, args: u64) -> SysResult<u64> {
     use SeccompFilterFlags as F;
     let flags = F::from_bits(flags).ok_or(Errno::EINVAL)?;
-    if flags.intersects(F::NEW_LISTENER | F::WAIT_KILLABLE_RECV) {
+    // The result is a descriptor or a thread that could not be brought along, not both.
+    let ambiguous = flags.contains(F::NEW_LISTENER | F::TSYNC) && !flags.contains(F::TSYNC_ESRCH);
+    if ambiguous || flags.contains(F::WAIT_KILLABLE_RECV) && !flags.contains(F::NEW_LISTENER) {
         return Err(Errno::EINVAL.into());
     }
     let mm = task.mm()?;
@@ -69,5 +75,17 @@ pub(super) fn set_filter(task: &Arc<Task>, flags: u32, args: u64) -> SysResult<u
         _ => SockFilter { code: 0, jt: 0, jf: 0, k: 0 },
     });
     let program = Program::new(instructions.collect())?;
-    Ok(u64::from(task.add_seccomp_filter(program, flags)?))
+    if !flags.contains(F::NEW_LISTENER) {
+        return Ok(u64::from(task.add_seccomp_filter(program, flags, None)?));
+    }
+    let listener = Listener::new(flags.contains(F::WAIT_KILLABLE_RECV));
+    let limit = task.group.limits.lock().soft(Resource::Nofile);
+    let fds = task.fds()?;
+    let fd = fds.add(listener.open(task), 0, limit, true)?;
+    if let Err(e) = task.add_seccomp_filter(program, flags, Some(listener)) {
+        let unused = fds.remove(fd);
+        drop(unused);
+        return Err(e.into());
+    }
+    Ok(fd.0 as u64)
 }
