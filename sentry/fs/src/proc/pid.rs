@@ -11,7 +11,7 @@ use super::{
 };
 use crate::pseudo::{Child, Entry, Node, PseudoDir, PseudoFile, StaticDir};
 use abi::Errno;
-use kernel::Task;
+use kernel::{Task, ThreadGroup};
 use std::sync::Arc;
 use vfs::{Credentials, File, FileOps, OpenRequest};
 
@@ -198,6 +198,9 @@ impl PseudoDir for PidDir {
     }
     fn permission(&self, _: &Credentials, _: u32) -> Option<Result<(), Errno>> {
         None
+    }
+    fn process(&self) -> Option<Result<Arc<ThreadGroup>, Errno>> {
+        (!self.0.is_thread()).then(|| self.0.group())
     }
 }
 

@@ -1,11 +1,13 @@
-//! UDP: a datagram lies in its receiver's queue when sending it returns.
+//! UDP and UDP-Lite: a datagram lies in its receiver's queue when sending it returns.
+//!
+//! UDP-Lite (RFC 3828) differs in its ports, and in that both ends say how much of a datagram a checksum has to cover.
 //!
 //! **Lock order:** port table, `state`, `queue`; of two sockets never both.
 
 use super::{
     addr::{self, canonical},
     options::InetOptions,
-    ports::{Bound, Request},
+    ports::{Bound, Ports, Request},
 };
 use crate::{
     caller::Caller,
@@ -37,6 +39,8 @@ const SEND: u8 = 2;
 const BOTH: u8 = RECEIVE | SEND;
 /// The longest datagram: what fits a packet of IPv4.
 const MAX_DATAGRAM: usize = 65507;
+/// Bytes of the header.
+const UDP_HEADER: usize = 8;
 /// What a datagram takes of the receive buffer beside its data.
 const OVERHEAD: usize = 576;
 
@@ -58,6 +62,8 @@ struct Datagram {
     to: SocketAddr,
     ttl: i32,
     tos: i32,
+    /// Bytes, with the header, that the sender's checksum covers, where that is not all.
+    covered: Option<usize>,
     at: Timespec,
 }
 
@@ -86,10 +92,10 @@ struct How {
 }
 
 impl UdpSocket {
-    /// An unbound socket of `AF_INET` or `AF_INET6`.
-    pub fn new(ns: Arc<NetNamespace>, family: u16, uid: vfs::Uid) -> Arc<Self> {
+    /// An unbound socket of `AF_INET` or `AF_INET6`, for `IPPROTO_UDP` or `IPPROTO_UDPLITE`.
+    pub fn new(ns: Arc<NetNamespace>, family: u16, protocol: i32, uid: vfs::Uid) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
-            common: Common::new(ns, family, SockType::Dgram, IPPROTO_UDP, uid),
+            common: Common::new(ns, family, SockType::Dgram, protocol, uid),
             me: me.clone(),
             options: InetOptions::default(),
             state: Mutex::new(rank::SOCKET, State::default()),
@@ -98,6 +104,14 @@ impl UdpSocket {
         })
     }
 
+    fn is_lite(&self) -> bool {
+        self.common.protocol == IPPROTO_UDPLITE
+    }
+    /// The ports of this protocol.
+    fn ports(&self) -> &Arc<Ports> {
+        let ns = &self.common.ns;
+        if self.is_lite() { &ns.udplite_ports } else { &ns.udp_ports }
+    }
     fn is_down(&self, which: u8) -> bool {
         self.shutdown.load(Ordering::SeqCst) & which != 0
     }
@@ -126,7 +140,7 @@ impl UdpSocket {
             datagrams: true,
         };
         let me: Weak<dyn Any + Send + Sync> = self.me.clone();
-        let bound = self.common.ns.udp_ports.bind(port, request, me)?;
+        let bound = self.ports().bind(port, request, me)?;
         let mut state = self.state.lock();
         if state.bound.is_some() {
             drop(state);
@@ -192,6 +206,12 @@ impl UdpSocket {
         };
         for (level, kind, data) in &msg.control.other {
             let number = || i32::read_from_prefix(data).map(|(n, _)| n).map_err(|_| Errno::EINVAL);
+            // A number of IPv6 of which -1 stands for what the socket would use.
+            let or_default = |default| match number()? {
+                -1 => Ok(default),
+                n @ 0..=255 => Ok(n),
+                _ => Err(Errno::EINVAL),
+            };
             match (*level, *kind) {
                 (SOL_IP, IP_PKTINFO) => {
                     let (info, _) = InPktinfo::read_from_prefix(data).map_err(|_| Errno::EINVAL)?;
@@ -202,8 +222,11 @@ impl UdpSocket {
                     how.source =
                         Some(canonical(IpAddr::from(info.ipi6_addr))).filter(|ip| !ip.is_unspecified());
                 }
-                (SOL_IP, IP_TTL) | (SOL_IPV6, IPV6_HOPLIMIT) => how.ttl = number()?,
-                (SOL_IPV6, IPV6_TCLASS) => how.tos = number()?,
+                (SOL_IP, IP_TTL) => {
+                    how.ttl = number().ok().filter(|n| (1..=255).contains(n)).ok_or(Errno::EINVAL)?;
+                }
+                (SOL_IPV6, IPV6_HOPLIMIT) => how.ttl = or_default(how.ttl)?,
+                (SOL_IPV6, IPV6_TCLASS) => how.tos = or_default(how.tos)?,
                 (SOL_IP, IP_TOS) => how.tos = data.first().copied().map(i32::from).ok_or(Errno::EINVAL)?,
                 (SOL_UDP, UDP_SEGMENT) => {
                     let (size, _) = u16::read_from_prefix(data).map_err(|_| Errno::EINVAL)?;
@@ -295,14 +318,17 @@ impl UdpSocket {
     fn deliver_one(&self, from: SocketAddr, to: SocketAddr, data: Vec<u8>, how: &How) {
         let ns = &self.common.ns;
         ns.loopback.count(data.len() + 28);
-        let all = ns.udp_ports.receivers::<UdpSocket>(to);
+        let all = self.ports().receivers::<UdpSocket>(to);
         let fits = |s: &UdpSocket| s.state.lock().remote.is_none_or(|r| r == from);
         let mut fitting: Vec<(u32, Arc<UdpSocket>)> = all
             .into_iter()
             .filter(|(_, s)| fits(s))
             .map(|(fit, s)| (fit + if s.state.lock().remote.is_some() { 4 } else { 0 }, s))
             .collect();
-        let datagram = |data| Datagram { data, from, to, ttl: how.ttl, tos: how.tos, at: vfs::clock::now() };
+        let covered = Some(self.options.get(SOL_UDPLITE, UDPLITE_SEND_CSCOV) as usize)
+            .filter(|n| self.is_lite() && *n != 0 && *n < data.len() + UDP_HEADER);
+        let (ttl, tos, at) = (how.ttl, how.tos, vfs::clock::now());
+        let datagram = |data| Datagram { data, from, to, ttl, tos, covered, at };
         if to.ip().is_multicast() || addr::is_broadcast(to.ip()) {
             for (_, socket) in &fitting {
                 if !to.ip().is_multicast() || socket.options.is_member(to.ip()) {
@@ -326,8 +352,21 @@ impl UdpSocket {
         }
     }
 
-    /// Queues a datagram, or drops it if there is no room.
+    /// Whether a checksum covers as much of a datagram as the receiver asked for, if it did.
+    fn is_covered(&self, datagram: &Datagram) -> bool {
+        let asked = self.options.is_set(SOL_UDPLITE, UDPLITE_RECV_CSCOV);
+        match (asked, datagram.covered) {
+            (None, _) | (_, None) => true,
+            (Some(0), Some(_)) => false,
+            (Some(least), Some(covered)) => covered >= least as usize,
+        }
+    }
+
+    /// Queues a datagram, or drops it if there is no room or too little of it is covered.
     fn receive(&self, datagram: Datagram) {
+        if !self.is_covered(&datagram) {
+            return;
+        }
         let size = datagram.data.len() + OVERHEAD;
         {
             let mut queue = self.queue.lock();
@@ -521,6 +560,7 @@ impl SocketOps for UdpSocket {
             (SOL_SOCKET, SO_PEERCRED) => Ok(value_of(&Ucred { pid: 0, uid: u32::MAX, gid: u32::MAX })),
             (SOL_SOCKET, _) => self.common.get_option(name),
             (SOL_TCP, _) => Err(Errno::EOPNOTSUPP),
+            (SOL_UDPLITE, _) if !self.is_lite() => Err(Errno::EOPNOTSUPP),
             (SOL_IP, IP_MTU) if self.state.lock().remote.is_some() => Ok(int_value(65535)),
             (SOL_IPV6, _) if self.common.family == AF_INET => Err(Errno::EOPNOTSUPP),
             _ => self.options.get_option(level, name, room),
@@ -531,6 +571,7 @@ impl SocketOps for UdpSocket {
         match (level, name) {
             (SOL_SOCKET, _) => self.common.set_option(&caller, name, value),
             (SOL_TCP, _) => Err(Errno::ENOPROTOOPT),
+            (SOL_UDPLITE, _) if !self.is_lite() => Err(Errno::ENOPROTOOPT),
             (SOL_IPV6, _) if self.common.family == AF_INET => Err(Errno::ENOPROTOOPT),
             (SOL_IPV6, IPV6_V6ONLY) if self.state.lock().bound.is_some() => Err(Errno::EINVAL),
             _ => {
