@@ -159,10 +159,10 @@ fn terminals_with_tmux_vim_less_top() {
     sh(r#"tmux new-session -d -s x -x 80 -y 24 'bash --norc'
         screen() { tmux capture-pane -p -t x; }; sees() { soon sh -c "tmux capture-pane -p -t x | grep -q -e '$1'"; }; keys() { tmux send-keys -t x "$@"; }
         sees '^bash-'; keys 'echo $((6*7))' Enter; sees '^42'
-        keys 'vi -u NONE /tmp/vf' Enter; sees '^~'; keys 'ihello vim' Escape ':wq' Enter; soon test -s vf; cat vf
-        keys 'seq 100 | less' Enter; sees '^10$'; keys G; sees '^100'; keys q; keys 'clear; top' Enter; sees 'PID USER'; screen | grep -c '^Tasks:'; keys q
-        keys 'clear; sleep 100' Enter; sees 'sleep 100'; sleep 0.2; keys C-z; sees Stopped; keys 'clear; bg; jobs' Enter; sees Running; keys 'kill %1; clear' Enter
-        sees Terminated; keys 'cat' Enter; keys C-c; keys 'echo i$((1))nt' Enter; sees '^i1nt'; tmux resize-window -t x -x 100 -y 30; keys 'clear; stty size' Enter; sees '30 100'
+        keys 'vi -u NONE /tmp/vf' Enter; sees '^~'; keys 'ihello vim' Escape ':wq' Enter; soon test -s vf; cat vf; sees '^bash-'
+        keys 'seq 100 | less' Enter; sees '^10$'; keys G; sees '^100'; keys q; sees '^bash-'; keys 'clear; top' Enter; sees 'PID USER'; screen | grep -c '^Tasks:'; keys q; sees '^bash-'
+        keys 'clear; echo going; sleep 100' Enter; sees '^going'; sleep 0.2; keys C-z; sees Stopped; keys 'clear; bg; jobs' Enter; sees Running; keys 'kill %1; clear' Enter
+        sees Terminated; keys 'clear; echo ready; cat' Enter; sees '^ready'; sleep 0.3; keys C-c; keys 'echo i$((1))nt' Enter; sees '^i1nt'; tmux resize-window -t x -x 100 -y 30; keys 'clear; stty size' Enter; sees '30 100'
         tmux kill-server; echo done"#)
     .ok()
     .prints("hello vim\n1\ndone");
@@ -170,9 +170,9 @@ fn terminals_with_tmux_vim_less_top() {
 
 #[test]
 fn job_control_of_bash() {
-    sh(r#"TERM=dumb script -qec "bash --norc --noediting -i" /dev/null <<'IN' 2>&1 | tr -d '\r' | grep -E '^(\[|status)'
+    sh(r#"TERM=dumb script -qec "bash --norc --noediting -i" /dev/null <<'IN' 2>&1 | tr -d '\r' | grep -E '^(\[1\]\+|status)'
 set -o monitor; PS1=
-sleep 60 & sleep 0.1; kill -STOP %1; sleep 0.2; jobs
+sleep 60 & sleep 0.1; kill -STOP %1; sleep 0.2
 bg %1 >/dev/null; jobs; kill %1; wait %1; echo status $?
 sh -c 'kill -TSTP $$'; echo status $?; fg >/dev/null; echo status $?
 exit

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tests::bundle::{Bundle, fresh_id};
+use tests::roots::Scratch;
 use tests::run::run_with;
 use tests::{Runtime, leaks, roots};
 
 /// Runs all of them; by name, what was printed: a checksum, or a figure of a server under load.
 fn workloads(r: &Runtime) -> BTreeMap<String, String> {
-    let id = fresh_id("work");
-    let b = Bundle::new(&roots::programs(), &["/usr/bin/env", "QUICK=1", "/usr/local/bin/workload"]);
+    let (id, root) = (fresh_id("work"), Scratch::new(&roots::programs()));
+    let b = Bundle::new(&root.root(), &["/usr/bin/env", "QUICK=1", "/usr/local/bin/workload"]);
     let mut command = r.command(&["run", "--bundle", b.arg(), &id]);
     let o = run_with(&mut command, b"", Duration::from_secs(200)).ok();
     r.wipe(&id);
