@@ -72,6 +72,10 @@ pub struct Global {
     /// The same for bind mounts
     #[arg(long, value_enum, default_value_t = Access::Shared, value_name = "MODE")]
     pub file_access_mounts: Access,
+    /// Let set-user-ID and set-group-ID bits and capabilities of programs have effect
+    #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub allow_suid: bool,
     /// Log system calls
     #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]

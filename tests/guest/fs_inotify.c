@@ -110,3 +110,45 @@ TEST(reading) {
   EQ(read(i, b, 64), 16);
   REAP(c);
 }
+static int told;
+static void on_sigio(int s, siginfo_t *i, void *c) { told += s == SIGIO ? 1 : i->si_fd >= 0 ? 100 : 10000; }
+TEST(dnotify) {
+  struct sigaction a = {.sa_sigaction = on_sigio, .sa_flags = SA_SIGINFO};
+  sigaction(SIGIO, &a, 0);
+  sigaction(SIGRTMIN, &a, 0);
+  MUST(mkdir("d", 0755));
+  int d = OK(open("d", O_RDONLY | O_DIRECTORY));
+  put("f", "");
+  ERR(ENOTDIR, fcntl(open("f", O_RDONLY), F_NOTIFY, DN_CREATE));
+  OK(fcntl(d, F_NOTIFY, DN_CREATE));
+  EQ(fcntl(d, F_GETOWN), getpid());
+  put("d/a", "x");
+  EQ(told, 1);
+  put("d/b", "x");
+  EQ(told, 1); // once
+  OK(fcntl(d, F_NOTIFY, DN_DELETE | DN_MODIFY | DN_ATTRIB | DN_MULTISHOT));
+  put("d/a", "y");
+  CHECK(told > 1);
+  int before = told;
+  OK(chmod("d/a", 0600));
+  EQ(told, before + 1);
+  OK(unlink("d/a"));
+  CHECK(told > before + 1);
+  before = told;
+  get("d/b");
+  EQ(told, before);
+  OK(fcntl(d, F_SETSIG, SIGRTMIN));
+  told = 0;
+  OK(unlink("d/b"));
+  SAY("told %d\n", told);
+  OK(fcntl(d, F_NOTIFY, DN_RENAME | DN_MULTISHOT));
+  OK(fcntl(d, F_NOTIFY, 0));
+  told = 0;
+  put("d/c", "z");
+  OK(unlink("d/c"));
+  EQ(told, 0);
+  OK(fcntl(d, F_NOTIFY, DN_CREATE | DN_MULTISHOT));
+  close(d);
+  put("d/c", "z");
+  EQ(told, 0);
+}

@@ -283,3 +283,22 @@ TEST(comparison_of_processes) {
   OK(waitpid(c, 0, 0));
   ERR(ESRCH, syscall(SYS_kcmp, self, c, 1, 0, 0));
 }
+TEST(signal_by_directory_of_proc) {
+  pid_t p = xfork();
+  if (!p) {
+    pause();
+    _exit(0);
+  }
+  char name[64];
+  sprintf(name, "/proc/%d", p);
+  int d = OK(open(name, O_DIRECTORY | O_CLOEXEC));
+  OK(pidfd_signal(d, 0, 0, 0));
+  OK(pidfd_signal(d, SIGUSR1, 0, 0));
+  int st;
+  MUST(waitpid(p, &st, 0));
+  SAY("%s\n", status_text(st));
+  ERR(ESRCH, pidfd_signal(d, 0, 0, 0));
+  ERR(EBADF, pidfd_signal(OK(open("/proc", O_DIRECTORY)), 0, 0, 0));
+  sprintf(name, "/proc/self/task/%d", getpid());
+  ERR(EBADF, pidfd_signal(OK(open(name, O_DIRECTORY)), 0, 0, 0));
+}

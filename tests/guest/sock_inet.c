@@ -443,3 +443,96 @@ TEST(waiting) {
   char b;
   ERR(EAGAIN, read(c, &b, 1));
 }
+#ifndef UDPLITE_SEND_CSCOV
+#define UDPLITE_SEND_CSCOV 10
+#define UDPLITE_RECV_CSCOV 11
+#endif
+static int lite(int *port) {
+  lo_up();
+  int s = MUST(socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE));
+  struct sockaddr_in a = v4(0);
+  MUST(bind(s, SA(a)));
+  *port = port_of(s);
+  return s;
+}
+TEST(udplite) {
+  int p, q, v;
+  socklen_t n = sizeof v;
+  int a = lite(&p), b = lite(&q);
+  OK(getsockopt(a, SOL_SOCKET, SO_PROTOCOL, &v, &n));
+  EQ(v, IPPROTO_UDPLITE);
+  // Ports are not those of UDP.
+  int u = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+  struct sockaddr_in to = v4(q);
+  OK(bind(u, SA(to)));
+  EQ(sendto(a, "hello", 5, 0, SA(to)), 5);
+  char buf[16];
+  EQ(recv(b, buf, 16, 0), 5);
+  ERR(EAGAIN, recv(u, buf, 16, MSG_DONTWAIT));
+  // How much is covered, and has to be.
+  OK(getsockopt(a, IPPROTO_UDPLITE, UDPLITE_SEND_CSCOV, &v, &n));
+  EQ(v, 0);
+  v = 3;
+  OK(setsockopt(a, IPPROTO_UDPLITE, UDPLITE_SEND_CSCOV, &v, n));
+  OK(getsockopt(a, IPPROTO_UDPLITE, UDPLITE_SEND_CSCOV, &v, &n));
+  EQ(v, 8);
+  EQ(sendto(a, "hello", 5, 0, SA(to)), 5);
+  EQ(recv(b, buf, 16, 0), 5);
+  v = 12;
+  OK(setsockopt(b, IPPROTO_UDPLITE, UDPLITE_RECV_CSCOV, &v, n));
+  EQ(sendto(a, "hello", 5, 0, SA(to)), 5);
+  ERR(EAGAIN, recv(b, buf, 16, MSG_DONTWAIT));
+  v = 12;
+  OK(setsockopt(a, IPPROTO_UDPLITE, UDPLITE_SEND_CSCOV, &v, n));
+  EQ(sendto(a, "hello", 5, 0, SA(to)), 5);
+  EQ(recv(b, buf, 16, MSG_DONTWAIT), 5);
+  ERR(ENOPROTOOPT, setsockopt(u, IPPROTO_UDPLITE, UDPLITE_SEND_CSCOV, &v, n));
+  char line[32];
+  sprintf(line, "0100007F:%04X", q);
+  CHECK(strstr(get("/proc/net/udplite"), line));
+}
+TEST(hops_by_message) {
+  lo_up();
+  int r = MUST(socket(AF_INET6, SOCK_DGRAM, 0)), s = MUST(socket(AF_INET6, SOCK_DGRAM, 0)), on = 1;
+  struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+  MUST(bind(r, SA(to)));
+  to.sin6_port = htons(port_of(r));
+  OK(setsockopt(r, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, 4));
+  OK(setsockopt(r, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, 4));
+  int hops = 9;
+  OK(setsockopt(s, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, 4));
+  int values[] = {-1, 0, 7, 255, 256, -2};
+  for (size_t i = 0; i < LEN(values); i++)
+    for (int kind = 0; kind < 2; kind++) {
+      char c[CMSG_SPACE(4)] = {0}, b[4];
+      struct iovec v = {"x", 1};
+      struct msghdr m = {&to, sizeof to, &v, 1, c, CMSG_LEN(4), 0};
+      struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+      *h = (struct cmsghdr){CMSG_LEN(4), IPPROTO_IPV6, kind ? IPV6_TCLASS : IPV6_HOPLIMIT};
+      memcpy(CMSG_DATA(h), &values[i], 4);
+      if (kind && values[i] == -1) continue; // Linux came to send 255 for it
+      ssize_t n = sendmsg(s, &m, 0);
+      SAY("%s %d: %s", kind ? "class" : "hops", values[i], n == 1 ? "sent" : ename(errno));
+      if (n == 1) {
+        char room[128];
+        struct iovec w = {b, 4};
+        struct msghdr g = {0, 0, &w, 1, room, sizeof room, 0};
+        EQ(recvmsg(r, &g, 0), 1);
+        for (h = CMSG_FIRSTHDR(&g); h; h = CMSG_NXTHDR(&g, h))
+          if (h->cmsg_type == (kind ? IPV6_TCLASS : IPV6_HOPLIMIT)) SAY(" %d", *(int *)CMSG_DATA(h));
+      }
+      SAY("\n");
+    }
+}
+TEST(send_to_a_closed_end_takes_no_more_than_the_buffer) {
+  int c, s, n = 4096;
+  tcp_pair(&c, &s);
+  OK(setsockopt(c, SOL_SOCKET, SO_SNDBUF, &n, 4));
+  close(s);
+  msleep(20);
+  char *big = calloc(1, 8 << 20);
+  ssize_t sent = send(c, big, 8 << 20, MSG_DONTWAIT | MSG_NOSIGNAL);
+  CHECK(sent > 0 && sent < 8 << 20);
+  msleep(20);
+  CHECK(send(c, big, 10, MSG_DONTWAIT | MSG_NOSIGNAL) == -1);
+}

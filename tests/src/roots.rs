@@ -4,10 +4,12 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use crate::run::run;
+use crate::run::{run, run_with};
 use crate::runtime::{target, workspace};
 
 /// Holds a lock on `target/NAME.lock` while `make` runs: tests are processes of their own.
@@ -56,4 +58,50 @@ pub fn debian() -> PathBuf {
         assert!(made.code == 0, "tools/make-root: {made}");
     });
     root
+}
+
+/// The Debian root with many programs (`tools/bench/make-rootfs` makes it).
+pub fn programs() -> PathBuf {
+    let given = std::env::var_os("PROGRAMS_ROOT").map(PathBuf::from);
+    let root = given.clone().unwrap_or_else(|| target().join("roots/programs"));
+    let base = debian();
+    locked("programs-root", || {
+        let mut make = Command::new(workspace().join("tools/bench/make-rootfs"));
+        let made = run_with(make.arg(&root).arg(base), b"", Duration::from_secs(1200));
+        assert!(made.code == 0, "tools/bench/make-rootfs: {made}");
+    });
+    root
+}
+
+/// A root to write to: an overlay on another one, whose upper layer goes with the value.
+pub struct Scratch {
+    dir: tempfile::TempDir,
+}
+
+impl Scratch {
+    /// On top of `lower`.
+    pub fn new(lower: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("runsc-test-root.").tempdir().unwrap();
+        for name in ["upper", "work", "root"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let scratch = Self { dir };
+        let at = |name| scratch.dir.path().join(name);
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", lower.display(), at("upper").display(), at("work").display());
+        mount(Some("overlay"), &scratch.root(), Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+            .unwrap_or_else(|e| panic!("mount {options}: {e}"));
+        scratch
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = umount2(&self.root(), MntFlags::MNT_DETACH);
+    }
 }

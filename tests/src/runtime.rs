@@ -95,7 +95,7 @@ impl Runtime {
 /// The global flags that `runsc-rs` is tested with.
 pub fn platform_args() -> Vec<String> {
     let platform = std::env::var("RUNSC_PLATFORM").unwrap_or_else(|_| "ptrace".into());
-    let mut args = vec![format!("--platform={platform}"), "--network=none".into()];
+    let mut args = vec![format!("--platform={platform}"), "--network=none".into(), "--allow-suid".into()];
     let more = std::env::var("RUNSC_ARGS").unwrap_or_default();
     args.extend(more.split_whitespace().map(str::to_owned));
     args

@@ -59,6 +59,7 @@ pub(super) fn boot_config(
             calls: global.strace_syscalls.clone(),
             buffer_size: global.strace_log_size,
         }),
+        allow_suid: global.allow_suid,
         seccomp: linux.and_then(|linux| linux.seccomp().as_ref()).and_then(convert::seccomp),
         cgroups: cgroup::places(cgroup, gofer.pid),
         limits: convert::limits(linux.and_then(|linux| linux.resources().as_ref())),

@@ -442,6 +442,8 @@ fn netlink() {
     is!(InetDiagSockid, 48, idiag_if @ 36);
     is!(InetDiagReqV2, 56, id @ 8);
     is!(InetDiagMsg, 72, id @ 4, idiag_inode @ 68);
+    is!(UnixDiagReq, 24, udiag_states @ 4, udiag_cookie @ 16);
+    is!(UnixDiagMsg, 16, udiag_ino @ 4, udiag_cookie @ 8);
 }
 
 #[test]

@@ -73,6 +73,9 @@ pub struct BootConfig {
     pub platform: PlatformConfig,
     /// System call tracing into the log.
     pub strace: Option<StraceConfig>,
+    /// Set-user-ID bits, set-group-ID bits and capabilities of programs have effect.
+    #[serde(default)]
+    pub allow_suid: bool,
     /// The configuration's seccomp profile for applications.
     pub seccomp: Option<SeccompProfile>,
     /// Where the container is in each of the host's cgroup hierarchies, as `/proc/self/cgroup` is to show it.

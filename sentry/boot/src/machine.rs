@@ -25,6 +25,7 @@ pub fn build(
     platform: &PlatformConfig,
     limits: &Limits,
     namespace_ids: NamespaceIds,
+    allow_suid: bool,
     syscalls: Arc<dyn SyscallTable>,
 ) -> Result<Arc<Kernel>, StartError> {
     let platform: Arc<dyn Platform> = match platform.name.as_str() {
@@ -49,7 +50,7 @@ pub fn build(
         cpus,
         memory_bytes,
         aux: host_facts::get().aux,
-        allow_suid: true,
+        allow_suid,
         namespace_ids,
     });
     kernel.publish();

@@ -110,7 +110,7 @@ fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartErro
     let table = syscalls::Table::new(config.strace.is_some());
     let shared = |kind: &str| config.namespaces.shared.get(kind).copied();
     let ids = NamespaceIds { user: shared("user"), pid: shared("pid") };
-    let kernel = machine::build(&config.platform, &config.limits, ids, table)?;
+    let kernel = machine::build(&config.platform, &config.limits, ids, config.allow_suid, table)?;
     fs::register(&kernel).map_err(|e| internal("file systems and devices", e))?;
     fs::cgroup::set_limits(shown_limits(&config.limits));
     if let Some(fd) = fds.cpuinfo {

@@ -23,4 +23,5 @@ pub mod sys;
 pub mod timerfd;
 pub mod tmpfs;
 
+pub use pseudo::process_of;
 pub use register::register;

@@ -51,6 +51,10 @@ pub struct ThreadGroup {
     pub thp_disabled: AtomicBool,
     /// What `membarrier(2)` was told to expect.
     pub barriers: AtomicU32,
+    /// Who logged in (`/proc/pid/loginuid`), `u32::MAX` if nobody did.
+    pub login_uid: AtomicU32,
+    /// Which login that was (`/proc/pid/sessionid`).
+    pub login_session: AtomicU32,
     /// `/proc/pid/oom_score_adj`; remembered.
     pub oom_score_adj: AtomicI32,
     /// The lowest value that it may be set to without `CAP_SYS_RESOURCE`.
@@ -98,6 +102,8 @@ impl ThreadGroup {
             reaped: AtomicBool::new(false),
             thp_disabled: AtomicBool::new(false),
             barriers: AtomicU32::new(0),
+            login_uid: AtomicU32::new(u32::MAX),
+            login_session: AtomicU32::new(u32::MAX),
             oom_score_adj: AtomicI32::new(0),
             oom_score_adj_min: AtomicI32::new(0),
             leader_status: Mutex::new(rank::LEAF, None),

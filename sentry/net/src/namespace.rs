@@ -69,6 +69,8 @@ pub struct NetNamespace {
     pub tcp_ports: Arc<Ports>,
     /// UDP's ports.
     pub udp_ports: Arc<Ports>,
+    /// UDP-Lite's ports.
+    pub udplite_ports: Arc<Ports>,
     /// Netlink's port numbers.
     pub netlink_ports: NetlinkPorts,
     sockets: Mutex<BTreeMap<u64, Weak<dyn SocketOps>>>,
@@ -96,6 +98,7 @@ impl NetNamespace {
             host,
             tcp_ports: Ports::new(),
             udp_ports: Ports::new(),
+            udplite_ports: Ports::new(),
             netlink_ports: NetlinkPorts::default(),
             sockets: Mutex::new(rank::LEAF, BTreeMap::new()),
         })

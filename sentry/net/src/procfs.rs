@@ -8,8 +8,7 @@ use crate::{
     unix::{UnixName, UnixSocket},
 };
 use abi::{
-    SockType,
-    socket::{AF_INET, AF_INET6, TcpState},
+    socket::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, TcpState},
 };
 use std::{
     fmt::Write,
@@ -59,13 +58,14 @@ const DATAGRAM_HEADER: &str = "   sl  local_address rem_address   st tx_queue rx
 pub fn render(ns: &NetNamespace, name: &str) -> Option<String> {
     Some(match name {
         "unix" => unix(ns),
-        "tcp" => inet(ns, AF_INET, SockType::Stream, &format!("{INET_HEADER:<149}\n")),
-        "tcp6" => inet(ns, AF_INET6, SockType::Stream, &format!("{INET6_HEADER}\n")),
-        "udp" => inet(ns, AF_INET, SockType::Dgram, &format!("{DATAGRAM_HEADER}\n")),
-        "udp6" => inet(ns, AF_INET6, SockType::Dgram, &format!("{INET6_HEADER} ref pointer drops\n")),
-        "udplite" => format!("{DATAGRAM_HEADER}\n"),
+        "tcp" => inet(ns, AF_INET, IPPROTO_TCP, &format!("{INET_HEADER:<149}\n")),
+        "tcp6" => inet(ns, AF_INET6, IPPROTO_TCP, &format!("{INET6_HEADER}\n")),
+        "udp" => inet(ns, AF_INET, IPPROTO_UDP, &format!("{DATAGRAM_HEADER}\n")),
+        "udp6" => inet(ns, AF_INET6, IPPROTO_UDP, &format!("{INET6_HEADER} ref pointer drops\n")),
+        "udplite" => inet(ns, AF_INET, IPPROTO_UDPLITE, &format!("{DATAGRAM_HEADER}\n")),
+        "udplite6" => inet(ns, AF_INET6, IPPROTO_UDPLITE, &format!("{INET6_HEADER} ref pointer drops\n")),
         "raw" | "icmp" => format!("{INET_HEADER} ref pointer drops\n"),
-        "raw6" | "icmp6" | "udplite6" => format!("{INET6_HEADER} ref pointer drops\n"),
+        "raw6" | "icmp6" => format!("{INET6_HEADER} ref pointer drops\n"),
         "dev" => dev(ns),
         "route" => format!("{:<127}\n", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"),
         "if_inet6" if ns.loopback.is_up() => "00000000000000000000000000000001 01 80 10 80       lo\n".into(),
@@ -132,12 +132,12 @@ fn hex(family: u16, addr: SocketAddr) -> String {
     format!("{ip}:{:04X}", addr.port())
 }
 
-fn inet(ns: &NetNamespace, family: u16, kind: SockType, header: &str) -> String {
+fn inet(ns: &NetNamespace, family: u16, protocol: i32, header: &str) -> String {
     let mut text = header.to_owned();
     let mut line = 0;
     for socket in ns.sockets() {
         let common = socket.common();
-        if common.family != family || common.kind != kind {
+        if common.family != family || common.protocol != protocol {
             continue;
         }
         let (state, (local, remote), waiting) = if let Some(tcp) = socket.as_any().downcast_ref::<TcpSocket>()
@@ -159,8 +159,8 @@ fn inet(ns: &NetNamespace, family: u16, kind: SockType, header: &str) -> String 
             "{local} {remote} {state:02X} {:08X}:{waiting:08X} 00:00000000 00000000 {uid:5}        0 {ino}",
             0
         );
-        let _ = match kind {
-            SockType::Stream => {
+        let _ = match protocol {
+            IPPROTO_TCP => {
                 let row = format!("{line:4}: {start} 1 0000000000000000 100 0 0 10 0");
                 writeln!(text, "{row:<149}")
             }
@@ -202,26 +202,26 @@ fn netlink(ns: &NetNamespace) -> String {
     text
 }
 
-/// How many sockets there are in all, of TCP and of UDP.
-fn counts(ns: &NetNamespace, family: u16) -> (usize, usize, usize) {
+/// How many sockets there are in all, of TCP, of UDP, of UDP-Lite.
+fn counts(ns: &NetNamespace, family: u16) -> (usize, [usize; 3]) {
     let all = ns.sockets();
-    let of = |kind: SockType| {
-        all.iter().filter(|s| s.common().family == family && s.common().kind == kind).count()
+    let of = |protocol: i32| {
+        all.iter().filter(|s| s.common().family == family && s.common().protocol == protocol).count()
     };
-    (all.len(), of(SockType::Stream), of(SockType::Dgram))
+    (all.len(), [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE].map(of))
 }
 
 fn sockstat(ns: &NetNamespace) -> String {
-    let (all, tcp, udp) = counts(ns, AF_INET);
+    let (all, [tcp, udp, lite]) = counts(ns, AF_INET);
     format!(
-        "sockets: used {all}\nTCP: inuse {tcp} orphan 0 tw 0 alloc {tcp} mem 0\nUDP: inuse {udp} mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"
+        "sockets: used {all}\nTCP: inuse {tcp} orphan 0 tw 0 alloc {tcp} mem 0\nUDP: inuse {udp} mem 0\nUDPLITE: inuse {lite}\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"
     )
 }
 
 fn sockstat6(ns: &NetNamespace) -> String {
-    let (_, tcp, udp) = counts(ns, AF_INET6);
+    let (_, [tcp, udp, lite]) = counts(ns, AF_INET6);
     format!(
-        "TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n"
+        "TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse {lite}\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n"
     )
 }
 

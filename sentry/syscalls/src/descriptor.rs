@@ -92,6 +92,13 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
             lease::set(&file, number as i16, &task.cred(), own_pid(task), holder)?;
             0
         }
+        F_NOTIFY => {
+            set_owner(task, &file, F_OWNER_PID, own_pid(task))?;
+            let owned = Owned { file: Arc::downgrade(&file), fd };
+            let signal = Arc::new(move || lease::Holder::broken(&owned));
+            vfs::inotify::dnotify::notify(&file, arg as u32, signal)?;
+            0
+        }
         F_SETOWN => {
             let (kind, id) = if number < 0 {
                 (F_OWNER_PGRP, number.checked_neg().ok_or(Errno::EINVAL)?)
@@ -164,7 +171,7 @@ fn set_owner(task: &Task, file: &File, kind: i32, id: i32) -> Result<(), Errno> 
     Ok(())
 }
 
-/// The holder of a lease: told by signal, as `F_SETOWN` and `F_SETSIG` say.
+/// The holder of a lease, or who asked for `F_NOTIFY`: told by signal, as `F_SETOWN` and `F_SETSIG` say.
 struct Owned {
     file: Weak<File>,
     fd: Fd,

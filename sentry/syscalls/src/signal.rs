@@ -365,7 +365,14 @@ fn pidfd_send_signal(
         return Err(Errno::EINVAL.into());
     }
     let file = task.file(fd)?;
-    let pidfd = PidFd::from_file(&file)?;
+    let of_proc;
+    let pidfd = match PidFd::from_file(&file) {
+        Ok(pidfd) => pidfd,
+        Err(e) => {
+            of_proc = PidFd::of_process(&fs::process_of(&file).ok_or(e)??);
+            &of_proc
+        }
+    };
     let pid = pidfd.pid()?.clone();
     if pid.number_in(&task.pid_namespace()).is_none() {
         return Err(Errno::EINVAL.into());

@@ -1,4 +1,5 @@
-//! `inotify(7)`: the entry points that operations on files call, and the watches on an inode.
+//! `inotify(7)`: the entry points that operations on files call, and the watches on an inode. Those of `F_NOTIFY`
+//! ([`dnotify`]) are among them.
 //!
 //! An [`Inotify`] instance keeps the inodes that it watches, and each inode a [`WatchList`] of who does. Operations
 //! call the functions of this page when the thing is done; with no watch in the sandbox that costs one load.
@@ -7,6 +8,7 @@
 //! never together). The entry points look up a dentry's parent, so the caller holds nothing above [`rank::DENTRY`].
 //! **Absent on purpose:** fanotify; watches follow inodes and not paths, as on Linux.
 
+pub mod dnotify;
 mod instance;
 
 pub use abi::inotify::InotifyMask as Events;
@@ -24,9 +26,25 @@ use std::sync::{
 /// All watches that there are: with none, an event is nothing.
 static WATCHES: AtomicUsize = AtomicUsize::new(0);
 
+/// Who is told.
+#[derive(Clone)]
+enum Listener {
+    Instance { instance: Weak<Instance>, wd: i32 },
+    /// `F_NOTIFY` through the open file with that id.
+    Signal { file: u64, signal: dnotify::Notify },
+}
+
+impl Listener {
+    fn is(&self, of: *const Instance) -> bool {
+        matches!(self, Listener::Instance { instance, .. } if instance.as_ptr() == of)
+    }
+    fn is_file(&self, id: u64) -> bool {
+        matches!(self, Listener::Signal { file, .. } if *file == id)
+    }
+}
+
 struct Watch {
-    instance: Weak<Instance>,
-    wd: i32,
+    listener: Listener,
     mask: Events,
 }
 
@@ -67,18 +85,24 @@ impl WatchList {
     /// The descriptor and mask of `instance`'s watch.
     fn of(&self, instance: &Arc<Instance>) -> Option<(i32, Events)> {
         let list = self.list.lock();
-        list.iter().find(|w| w.instance.as_ptr() == Arc::as_ptr(instance)).map(|w| (w.wd, w.mask))
+        list.iter().find_map(|w| match &w.listener {
+            Listener::Instance { wd, .. } if w.listener.is(Arc::as_ptr(instance)) => Some((*wd, w.mask)),
+            _ => None,
+        })
     }
 
     fn set(&self, instance: &Arc<Instance>, wd: i32, mask: Events) {
-        self.change(|list| match list.iter_mut().find(|w| w.instance.as_ptr() == Arc::as_ptr(instance)) {
+        self.change(|list| match list.iter_mut().find(|w| w.listener.is(Arc::as_ptr(instance))) {
             Some(watch) => watch.mask = mask,
-            None => list.push(Watch { instance: Arc::downgrade(instance), wd, mask }),
+            None => {
+                let listener = Listener::Instance { instance: Arc::downgrade(instance), wd };
+                list.push(Watch { listener, mask });
+            }
         });
     }
 
     fn remove(&self, instance: *const Instance) {
-        self.change(|list| list.retain(|w| w.instance.as_ptr() != instance));
+        self.change(|list| list.retain(|w| !w.listener.is(instance)));
     }
 }
 
@@ -107,16 +131,28 @@ fn tell(inode: &Arc<dyn Inode>, notice: Notice<'_>) {
     {
         let list = watches.list.lock();
         for w in list.iter().filter(|w| wanted(w)) {
-            told.push((w.instance.upgrade(), w.wd, w.mask.contains(Events::ONESHOT)));
+            told.push((w.listener.clone(), w.mask.contains(Events::ONESHOT)));
         }
     }
     let mut mask = notice.what;
     mask.set(Events::ISDIR, notice.is_dir);
-    for (instance, wd, oneshot) in told {
-        let Some(instance) = instance else { continue };
-        instance.push(wd, mask, notice.cookie, notice.name);
-        if oneshot {
-            instance.ignore(wd);
+    for (listener, oneshot) in told {
+        match listener {
+            Listener::Instance { instance, wd } => {
+                let Some(instance) = instance.upgrade() else { continue };
+                instance.push(wd, mask, notice.cookie, notice.name);
+                if oneshot {
+                    instance.ignore(wd);
+                }
+            }
+            // Told of what happens to entries, not to the directory itself.
+            Listener::Signal { .. } if notice.name.is_empty() => {}
+            Listener::Signal { file, signal } => {
+                if oneshot {
+                    watches.forget_file(file);
+                }
+                signal();
+            }
         }
     }
 }
@@ -238,6 +274,7 @@ pub fn file_closed(file: &File, inode: &Arc<dyn Inode>) {
     if nobody_watches() || file.is_path_only() {
         return;
     }
+    inode.common().watches.forget_file(file.id);
     let mask = if file.flags().writable() { Events::CLOSE_WRITE } else { Events::CLOSE_NOWRITE };
     let dentry = file.path().dentry();
     dentry_event(dentry, inode, mask);
@@ -261,11 +298,12 @@ fn inode_maybe_gone(inode: &Arc<dyn Inode>, unlinked: bool) {
 fn end(inode: &Arc<dyn Inode>, what: Events) {
     let watches = inode.common().watches.change(std::mem::take);
     for watch in watches {
-        let Some(instance) = watch.instance.upgrade() else { continue };
+        let Listener::Instance { instance, wd } = watch.listener else { continue };
+        let Some(instance) = instance.upgrade() else { continue };
         if watch.mask.intersects(what) || what == Events::UNMOUNT {
-            instance.push(watch.wd, what, 0, b"");
+            instance.push(wd, what, 0, b"");
         }
-        instance.ignore(watch.wd);
+        instance.ignore(wd);
     }
 }
 

@@ -493,6 +493,21 @@ pub const NUD_NONE: u16 = 0x0;
 pub const SOCK_DIAG_BY_FAMILY: u16 = 20;
 pub const SOCK_DESTROY: u16 = 21;
 
+// What a `UnixDiagReq` asks for.
+pub const UDIAG_SHOW_NAME: u32 = 0x1;
+pub const UDIAG_SHOW_VFS: u32 = 0x2;
+pub const UDIAG_SHOW_PEER: u32 = 0x4;
+pub const UDIAG_SHOW_ICONS: u32 = 0x8;
+pub const UDIAG_SHOW_RQLEN: u32 = 0x10;
+pub const UDIAG_SHOW_MEMINFO: u32 = 0x20;
+pub const UDIAG_SHOW_UID: u32 = 0x40;
+// Attributes of a `UnixDiagMsg`.
+pub const UNIX_DIAG_NAME: u16 = 0;
+pub const UNIX_DIAG_PEER: u16 = 2;
+pub const UNIX_DIAG_RQLEN: u16 = 4;
+pub const UNIX_DIAG_SHUTDOWN: u16 = 6;
+pub const UNIX_DIAG_UID: u16 = 7;
+
 pod! {
     /// `struct inet_diag_sockid`, 48 bytes.
     pub struct InetDiagSockid {
@@ -515,6 +530,29 @@ pod! {
         /// Bits by [`super::TcpState`].
         pub idiag_states: u32,
         pub id: InetDiagSockid,
+    }
+
+    /// `struct unix_diag_req`, 24 bytes.
+    pub struct UnixDiagReq {
+        pub sdiag_family: u8,
+        pub sdiag_protocol: u8,
+        pub pad: u16,
+        /// Bits by [`super::TcpState`].
+        pub udiag_states: u32,
+        pub udiag_ino: u32,
+        /// `UDIAG_SHOW_*`.
+        pub udiag_show: u32,
+        pub udiag_cookie: [u32; 2],
+    }
+
+    /// `struct unix_diag_msg`, 16 bytes.
+    pub struct UnixDiagMsg {
+        pub udiag_family: u8,
+        pub udiag_type: u8,
+        pub udiag_state: u8,
+        pub pad: u8,
+        pub udiag_ino: u32,
+        pub udiag_cookie: [u32; 2],
     }
 
     /// `struct inet_diag_msg`, 72 bytes.

@@ -232,6 +232,8 @@ pub const UDP_NO_CHECK6_TX: i32 = 101;
 pub const UDP_NO_CHECK6_RX: i32 = 102;
 pub const UDP_SEGMENT: i32 = 103;
 pub const UDP_GRO: i32 = 104;
+pub const UDPLITE_SEND_CSCOV: i32 = 10;
+pub const UDPLITE_RECV_CSCOV: i32 = 11;
 
 // Packet sockets.
 pub const PACKET_ADD_MEMBERSHIP: i32 = 1;

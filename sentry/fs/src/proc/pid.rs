@@ -11,7 +11,7 @@ use super::{
 };
 use crate::pseudo::{Child, Entry, Node, PseudoDir, PseudoFile, StaticDir};
 use abi::Errno;
-use kernel::Task;
+use kernel::{Task, ThreadGroup};
 use std::sync::Arc;
 use vfs::{Credentials, File, FileOps, OpenRequest};
 
@@ -124,8 +124,8 @@ const ENTRIES: &[(&str, Where, u32, Make)] = &[
     ("oom_score", Both, 0o444, Text(text::oom_score)),
     ("oom_adj", Both, 0o644, Setting(settings::oom_adj, settings::set_oom_adj)),
     ("oom_score_adj", Both, 0o644, Setting(settings::oom_score_adj, settings::set_oom_score_adj)),
-    ("loginuid", Both, 0o644, Setting(text::no_audit_id, settings::refuse)),
-    ("sessionid", Both, 0o444, Text(text::no_audit_id)),
+    ("loginuid", Both, 0o644, Setting(settings::login_uid, settings::set_login_uid)),
+    ("sessionid", Both, 0o444, Text(settings::login_session)),
     ("coredump_filter", ProcessOnly, 0o644, Setting(text::coredump_filter, settings::ignore)),
     ("io", Both, 0o400, Guarded(text::io)),
     ("uid_map", Both, 0o644, Setting(settings::uid_map, settings::set_uid_map)),
@@ -198,6 +198,9 @@ impl PseudoDir for PidDir {
     }
     fn permission(&self, _: &Credentials, _: u32) -> Option<Result<(), Errno>> {
         None
+    }
+    fn process(&self) -> Option<Result<Arc<ThreadGroup>, Errno>> {
+        (!self.0.is_thread()).then(|| self.0.group())
     }
 }
 

@@ -8,9 +8,12 @@ use kernel::{
 };
 use std::{
     str::FromStr,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
-use vfs::{File, UserNamespace};
+use vfs::{File, Uid, UserNamespace};
 
 /// A number with white space around it.
 pub(crate) fn parse<T: FromStr>(bytes: &[u8]) -> Result<T, Errno> {
@@ -86,6 +89,47 @@ pub(super) fn set_oom_adj(process: &Process, _: &File, _: u64, bytes: &[u8]) -> 
         value @ -17..=14 => store_oom(process, value * 1000 / 17),
         _ => Err(Errno::EINVAL),
     }
+}
+
+/// `loginuid`.
+pub(super) fn login_uid(process: &Process) -> Result<Vec<u8>, Errno> {
+    let uid = process.group()?.login_uid.load(Ordering::Relaxed);
+    let shown = if uid == u32::MAX { uid } else { reader().map_or(uid, |ns| ns.show_uid(Uid(uid))) };
+    Ok(shown.to_string().into_bytes())
+}
+
+/// `sessionid`.
+pub(super) fn login_session(process: &Process) -> Result<Vec<u8>, Errno> {
+    Ok(process.group()?.login_session.load(Ordering::Relaxed).to_string().into_bytes())
+}
+
+/// Writes `loginuid`: one's own, by anybody the first time and by who has `CAP_AUDIT_CONTROL` later.
+pub(super) fn set_login_uid(
+    process: &Process,
+    _: &File,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<(), Errno> {
+    static SESSIONS: AtomicU32 = AtomicU32::new(1);
+    let (group, caller) = (process.group()?, current().ok_or(Errno::EPERM)?);
+    if !Arc::ptr_eq(&group, &caller.group) {
+        return Err(Errno::EPERM);
+    }
+    if offset != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let cred = caller.cred();
+    let uid = match parse::<u32>(bytes)? {
+        u32::MAX => u32::MAX,
+        uid => cred.user_ns.uid(uid).ok_or(Errno::EINVAL)?.0,
+    };
+    if group.login_uid.load(Ordering::Relaxed) != u32::MAX && !cred.has_cap(Cap::AUDIT_CONTROL) {
+        return Err(Errno::EPERM);
+    }
+    let session = if uid == u32::MAX { uid } else { SESSIONS.fetch_add(1, Ordering::Relaxed) };
+    group.login_uid.store(uid, Ordering::Relaxed);
+    group.login_session.store(session, Ordering::Relaxed);
+    Ok(())
 }
 
 fn reader() -> Option<Arc<UserNamespace>> {

@@ -171,11 +171,6 @@ pub(super) fn oom_score(process: &Process) -> Result<Vec<u8>, Errno> {
     Ok(format!("{}\n", ((1000 + permille + adjustment) * 2 / 3).max(0)).into_bytes())
 }
 
-/// `loginuid` and `sessionid` without auditing.
-pub(super) fn no_audit_id(process: &Process) -> Result<Vec<u8>, Errno> {
-    process.group().map(|_| b"4294967295".to_vec())
-}
-
 /// `coredump_filter`: Linux's default; no dumps are written.
 pub(super) fn coredump_filter(process: &Process) -> Result<Vec<u8>, Errno> {
     process.group().map(|_| b"00000033\n".to_vec())

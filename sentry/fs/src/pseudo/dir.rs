@@ -89,6 +89,14 @@ impl OpenDir {
     }
 }
 
+/// The process whose directory of proc is open there: a pidfd of an older kind. `ESRCH` once that has been waited for.
+pub fn process_of(file: &File) -> Option<Result<Arc<kernel::ThreadGroup>, Errno>> {
+    match file.downcast::<OpenDir>()?.0.node() {
+        Node::Dir(dir) => dir.process(),
+        _ => None,
+    }
+}
+
 impl FileOps for OpenDir {
     fn read(&self, _: &File, _: &mut mem::IoDst<'_>) -> Result<usize, Errno> {
         Err(Errno::EISDIR)

@@ -12,7 +12,7 @@ mod dir;
 mod file;
 mod inode;
 
-pub use dir::{StaticDir, link, path_link};
+pub use dir::{StaticDir, link, path_link, process_of};
 pub use file::{file, text, writable};
 pub use inode::PseudoInode;
 
@@ -124,6 +124,10 @@ pub trait PseudoDir: Send + Sync {
     /// Checks access beyond the permission bits; `None` leaves it to those.
     fn permission(&self, cred: &Credentials, mask: u32) -> Option<Result<(), Errno>> {
         let _ = (cred, mask);
+        None
+    }
+    /// The process that it stands for, where that may be signalled through it (`pidfd_send_signal(2)`).
+    fn process(&self) -> Option<Result<Arc<kernel::ThreadGroup>, Errno>> {
         None
     }
     /// `mkdir(2)`; what is made is found by [`lookup`](Self::lookup) from then on.

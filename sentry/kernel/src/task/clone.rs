@@ -236,6 +236,8 @@ impl Task {
         group.watch_cpu_limit();
         let barriers = self.group.barriers.load(Ordering::Relaxed);
         group.barriers.store(barriers, Ordering::Relaxed);
+        group.login_uid.store(self.group.login_uid.load(Ordering::Relaxed), Ordering::Relaxed);
+        group.login_session.store(self.group.login_session.load(Ordering::Relaxed), Ordering::Relaxed);
         group.oom_score_adj.store(self.group.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
         group
             .oom_score_adj_min

@@ -32,7 +32,12 @@ pub fn create(
     let cred = caller.cred();
     match (kind, protocol) {
         (SockType::Stream, 0 | IPPROTO_TCP) => Ok(tcp::TcpSocket::new(ns.clone(), family, cred.fsuid)),
-        (SockType::Dgram, 0 | IPPROTO_UDP) => Ok(udp::UdpSocket::new(ns.clone(), family, cred.fsuid)),
+        (SockType::Dgram, 0 | IPPROTO_UDP) => {
+            Ok(udp::UdpSocket::new(ns.clone(), family, IPPROTO_UDP, cred.fsuid))
+        }
+        (SockType::Dgram, IPPROTO_UDPLITE) => {
+            Ok(udp::UdpSocket::new(ns.clone(), family, IPPROTO_UDPLITE, cred.fsuid))
+        }
         // Nobody is in `net.ipv4.ping_group_range` of a new namespace.
         (SockType::Dgram, IPPROTO_ICMP) if family == AF_INET => Err(Errno::EACCES),
         (SockType::Dgram, IPPROTO_ICMPV6) if family == AF_INET6 => Err(Errno::EACCES),

@@ -1,4 +1,4 @@
-//! Options of the levels `SOL_IP`, `SOL_IPV6`, `SOL_TCP` and `SOL_UDP`.
+//! Options of the levels `SOL_IP`, `SOL_IPV6`, `SOL_TCP`, `SOL_UDP` and `SOL_UDPLITE`.
 //!
 //! Most are numbers that change nothing on a loopback without packets: they are kept and given back. The table says
 //! which there are, what they are at first and what is refused.
@@ -103,6 +103,8 @@ const NUMBERS: &[Number] = &[
     (SOL_UDP, UDP_GRO, 0, 0, 1),
     (SOL_UDP, UDP_NO_CHECK6_TX, 0, 0, 1),
     (SOL_UDP, UDP_NO_CHECK6_RX, 0, 0, 1),
+    (SOL_UDPLITE, UDPLITE_SEND_CSCOV, 0, i32::MIN, i32::MAX),
+    (SOL_UDPLITE, UDPLITE_RECV_CSCOV, 0, i32::MIN, i32::MAX),
 ];
 
 fn number(level: i32, name: i32) -> Option<&'static Number> {
@@ -156,6 +158,11 @@ impl InetOptions {
         set.unwrap_or_else(|| number(level, name).map_or(0, |(.., first, _, _)| *first))
     }
 
+    /// The number `name`, if it was ever set.
+    pub fn is_set(&self, level: i32, name: i32) -> Option<i32> {
+        self.0.lock().numbers.get(&(level, name)).copied()
+    }
+
     /// Whether the number `name` is not 0.
     pub fn on(&self, level: i32, name: i32) -> bool {
         self.get(level, name) != 0
@@ -202,6 +209,8 @@ impl InetOptions {
                 _ if back_to_first => *first,
                 (0, 1) => i32::from(n != 0),
                 _ if (level, name) == (SOL_IP, IP_TOS) => n & 0xff,
+                // A checksum covers at least the header.
+                _ if level == SOL_UDPLITE && n != 0 => n.clamp(8, 0xffff),
                 (least, greatest) if (least..=greatest).contains(&n) => n,
                 _ => return Err(Errno::EINVAL),
             };

@@ -1,4 +1,6 @@
-//! UDP: a datagram lies in its receiver's queue when sending it returns.
+//! UDP and UDP-Lite: a datagram lies in its receiver's queue when sending it returns.
+//!
+//! UDP-Lite (RFC 3828) differs in its ports, and in that both ends say how much of a datagram a checksum has to cover.
 //!
 //! **Lock order:** port table, `state`, `queue`; of two sockets never both.
 
@@ -7,7 +9,7 @@ mod send;
 use super::{
     addr::{self, canonical},
     options::InetOptions,
-    ports::{Bound, Request},
+    ports::{Bound, Ports, Request},
 };
 use crate::{
     caller::Caller,
@@ -39,6 +41,8 @@ const SEND: u8 = 2;
 const BOTH: u8 = RECEIVE | SEND;
 /// The longest datagram: what fits a packet of IPv4.
 const MAX_DATAGRAM: usize = 65507;
+/// Bytes of the header.
+const UDP_HEADER: usize = 8;
 /// What a datagram takes of the receive buffer beside its data.
 const OVERHEAD: usize = 576;
 
@@ -60,6 +64,8 @@ struct Datagram {
     to: SocketAddr,
     ttl: i32,
     tos: i32,
+    /// Bytes, with the header, that the sender's checksum covers, where that is not all.
+    covered: Option<usize>,
     at: Timespec,
 }
 
@@ -80,10 +86,10 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// An unbound socket of `AF_INET` or `AF_INET6`.
-    pub fn new(ns: Arc<NetNamespace>, family: u16, uid: vfs::Uid) -> Arc<Self> {
+    /// An unbound socket of `AF_INET` or `AF_INET6`, for `IPPROTO_UDP` or `IPPROTO_UDPLITE`.
+    pub fn new(ns: Arc<NetNamespace>, family: u16, protocol: i32, uid: vfs::Uid) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
-            common: Common::new(ns, family, SockType::Dgram, IPPROTO_UDP, uid),
+            common: Common::new(ns, family, SockType::Dgram, protocol, uid),
             me: me.clone(),
             options: InetOptions::default(),
             state: Mutex::new(rank::SOCKET, State::default()),
@@ -92,6 +98,14 @@ impl UdpSocket {
         })
     }
 
+    fn is_lite(&self) -> bool {
+        self.common.protocol == IPPROTO_UDPLITE
+    }
+    /// The ports of this protocol.
+    fn ports(&self) -> &Arc<Ports> {
+        let ns = &self.common.ns;
+        if self.is_lite() { &ns.udplite_ports } else { &ns.udp_ports }
+    }
     fn is_down(&self, which: u8) -> bool {
         self.shutdown.load(Ordering::SeqCst) & which != 0
     }
@@ -120,7 +134,7 @@ impl UdpSocket {
             datagrams: true,
         };
         let me: Weak<dyn Any + Send + Sync> = self.me.clone();
-        let bound = self.common.ns.udp_ports.bind(port, request, me)?;
+        let bound = self.ports().bind(port, request, me)?;
         let mut state = self.state.lock();
         if state.bound.is_some() {
             drop(state);
@@ -170,8 +184,21 @@ impl UdpSocket {
         Ok((SocketAddr::new(to, given.port()), from))
     }
 
-    /// Queues a datagram, or drops it if there is no room.
+    /// Whether a checksum covers as much of a datagram as the receiver asked for, if it did.
+    fn is_covered(&self, datagram: &Datagram) -> bool {
+        let asked = self.options.is_set(SOL_UDPLITE, UDPLITE_RECV_CSCOV);
+        match (asked, datagram.covered) {
+            (None, _) | (_, None) => true,
+            (Some(0), Some(_)) => false,
+            (Some(least), Some(covered)) => covered >= least as usize,
+        }
+    }
+
+    /// Queues a datagram, or drops it if there is no room or too little of it is covered.
     fn receive(&self, datagram: Datagram) {
+        if !self.is_covered(&datagram) {
+            return;
+        }
         let size = datagram.data.len() + OVERHEAD;
         {
             let mut queue = self.queue.lock();
@@ -365,6 +392,7 @@ impl SocketOps for UdpSocket {
             (SOL_SOCKET, SO_PEERCRED) => Ok(value_of(&Ucred { pid: 0, uid: u32::MAX, gid: u32::MAX })),
             (SOL_SOCKET, _) => self.common.get_option(name),
             (SOL_TCP, _) => Err(Errno::EOPNOTSUPP),
+            (SOL_UDPLITE, _) if !self.is_lite() => Err(Errno::EOPNOTSUPP),
             (SOL_IP, IP_MTU) if self.state.lock().remote.is_some() => Ok(int_value(65535)),
             (SOL_IPV6, _) if self.common.family == AF_INET => Err(Errno::EOPNOTSUPP),
             _ => self.options.get_option(level, name, room),
@@ -375,6 +403,7 @@ impl SocketOps for UdpSocket {
         match (level, name) {
             (SOL_SOCKET, _) => self.common.set_option(&caller, name, value),
             (SOL_TCP, _) => Err(Errno::ENOPROTOOPT),
+            (SOL_UDPLITE, _) if !self.is_lite() => Err(Errno::ENOPROTOOPT),
             (SOL_IPV6, _) if self.common.family == AF_INET => Err(Errno::ENOPROTOOPT),
             (SOL_IPV6, IPV6_V6ONLY) if self.state.lock().bound.is_some() => Err(Errno::EINVAL),
             _ => {

@@ -84,6 +84,17 @@ struct Peer {
     name: Arc<OnceLock<UnixName>>,
 }
 
+/// What `sock_diag(7)` tells of a socket.
+pub(crate) struct Diag {
+    pub state: TcpState,
+    /// What was received and not read, and what was sent and not received; of a listener connections that wait, and how
+    /// many may.
+    pub queues: (usize, usize),
+    pub name: Option<UnixName>,
+    pub peer_ino: Option<u64>,
+    pub shutdown: u8,
+}
+
 /// A socket of the family `AF_UNIX`.
 pub struct UnixSocket {
     common: Common,
@@ -213,6 +224,27 @@ impl UnixSocket {
     }
 
     /// For `/proc/net/unix`: state, flags, name.
+    pub(crate) fn diag(&self) -> Diag {
+        let listening = match &self.state.lock().phase {
+            Phase::Listening(l) => Some((l.pending.len(), l.backlog)),
+            _ => None,
+        };
+        let peer = self.peer.get().and_then(|p| p.socket.upgrade());
+        let state = match (listening, &peer) {
+            (Some(_), _) => TcpState::Listen,
+            (None, Some(_)) => TcpState::Established,
+            (None, None) => TcpState::Close,
+        };
+        let bytes = || (self.readable_bytes().unwrap_or(0), self.unsent_bytes().unwrap_or(0));
+        Diag {
+            state,
+            queues: listening.unwrap_or_else(bytes),
+            name: self.name.get().cloned(),
+            peer_ino: peer.map(|p| p.common.ino.load(Ordering::Relaxed)),
+            shutdown: self.shutdown.load(Ordering::SeqCst),
+        }
+    }
+
     pub(crate) fn describe(&self) -> (u8, u32, Option<UnixName>) {
         const SS_UNCONNECTED: u8 = 1;
         const SS_CONNECTED: u8 = 3;

@@ -4,7 +4,7 @@
 //! without `O_NONBLOCK` it waits on the inode's lock queue, and at the latest until the time that [`breaking_until`]
 //! gives, after which the lease is taken away.
 //!
-//! **Absent on purpose:** `F_NOTIFY` and delegations.
+//! **Absent on purpose:** delegations.
 
 use super::change;
 use crate::{File, Inode};

@@ -160,6 +160,14 @@ impl TcpSocket {
         }
     }
 
+    /// Of a listener, how many connections wait and how many may.
+    pub(crate) fn backlog(&self) -> Option<(usize, usize)> {
+        match &self.state.lock().phase {
+            Phase::Listening(l) => Some((l.pending.len(), l.backlog)),
+            _ => None,
+        }
+    }
+
     /// Local and remote address.
     pub(crate) fn ends(&self) -> (SocketAddr, SocketAddr) {
         let none = SocketAddr::new(addr::unspecified(self.common.family), 0);

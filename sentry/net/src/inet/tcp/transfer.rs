@@ -19,11 +19,11 @@ impl TcpSocket {
             });
         };
         let want = msg.src.remaining();
-        // An end that was closed answers what it gets with a reset.
+        // An end that was closed answers what it gets with a reset, by when no more is on its way than the buffer holds.
         let Some(peer) = link.upgrade().filter(|p| p.shutdown.load(Ordering::SeqCst) != BOTH) else {
-            msg.src.take_with(want, &mut |piece| Ok(piece.len()))?;
+            let n = msg.src.take_with(want.min(self.common.sndbuf()), &mut |piece| Ok(piece.len()))?;
             self.got_reset();
-            return Ok(want);
+            return Ok(n);
         };
         let capacity = self.capacity(&peer);
         let urgent = msg.flags.contains(MsgFlags::OOB);

@@ -1,6 +1,6 @@
 //! Sending datagrams: where to, with what header, and into whose queue.
 
-use super::{Datagram, MAX_DATAGRAM, SEND, UdpSocket};
+use super::{Datagram, MAX_DATAGRAM, SEND, UDP_HEADER, UdpSocket};
 use crate::{
     common::Flags,
     inet::addr::{self, canonical},
@@ -38,6 +38,12 @@ impl UdpSocket {
         };
         for (level, kind, data) in &msg.control.other {
             let number = || i32::read_from_prefix(data).map(|(n, _)| n).map_err(|_| Errno::EINVAL);
+            // A number of IPv6 of which -1 stands for what the socket would use.
+            let or_default = |default| match number()? {
+                -1 => Ok(default),
+                n @ 0..=255 => Ok(n),
+                _ => Err(Errno::EINVAL),
+            };
             match (*level, *kind) {
                 (SOL_IP, IP_PKTINFO) => {
                     let (info, _) = InPktinfo::read_from_prefix(data).map_err(|_| Errno::EINVAL)?;
@@ -48,8 +54,11 @@ impl UdpSocket {
                     how.source =
                         Some(canonical(IpAddr::from(info.ipi6_addr))).filter(|ip| !ip.is_unspecified());
                 }
-                (SOL_IP, IP_TTL) | (SOL_IPV6, IPV6_HOPLIMIT) => how.ttl = number()?,
-                (SOL_IPV6, IPV6_TCLASS) => how.tos = number()?,
+                (SOL_IP, IP_TTL) => {
+                    how.ttl = number().ok().filter(|n| (1..=255).contains(n)).ok_or(Errno::EINVAL)?;
+                }
+                (SOL_IPV6, IPV6_HOPLIMIT) => how.ttl = or_default(how.ttl)?,
+                (SOL_IPV6, IPV6_TCLASS) => how.tos = or_default(how.tos)?,
                 (SOL_IP, IP_TOS) => how.tos = data.first().copied().map(i32::from).ok_or(Errno::EINVAL)?,
                 (SOL_UDP, UDP_SEGMENT) => {
                     let (size, _) = u16::read_from_prefix(data).map_err(|_| Errno::EINVAL)?;
@@ -142,14 +151,17 @@ impl UdpSocket {
     fn deliver_one(&self, from: SocketAddr, to: SocketAddr, data: Vec<u8>, how: &How) {
         let ns = &self.common.ns;
         ns.loopback.count(data.len() + 28);
-        let all = ns.udp_ports.receivers::<UdpSocket>(to);
+        let all = self.ports().receivers::<UdpSocket>(to);
         let fits = |s: &UdpSocket| s.state.lock().remote.is_none_or(|r| r == from);
         let mut fitting: Vec<(u32, Arc<UdpSocket>)> = all
             .into_iter()
             .filter(|(_, s)| fits(s))
             .map(|(fit, s)| (fit + if s.state.lock().remote.is_some() { 4 } else { 0 }, s))
             .collect();
-        let datagram = |data| Datagram { data, from, to, ttl: how.ttl, tos: how.tos, at: vfs::clock::now() };
+        let covered = Some(self.options.get(SOL_UDPLITE, UDPLITE_SEND_CSCOV) as usize)
+            .filter(|n| self.is_lite() && *n != 0 && *n < data.len() + UDP_HEADER);
+        let (ttl, tos, at) = (how.ttl, how.tos, vfs::clock::now());
+        let datagram = |data| Datagram { data, from, to, ttl, tos, covered, at };
         if to.ip().is_multicast() || addr::is_broadcast(to.ip()) {
             for (_, socket) in &fitting {
                 if !to.ip().is_multicast() || socket.options.is_member(to.ip()) {
