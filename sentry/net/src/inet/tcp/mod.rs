@@ -342,7 +342,7 @@ impl SocketOps for TcpSocket {
             return Ok(());
         }
         if level == SOL_UDP || (level == SOL_IPV6 && self.common.family == AF_INET) {
-            return Err(if level == SOL_UDP { Errno::EOPNOTSUPP } else { Errno::ENOPROTOOPT });
+            return Err(Errno::ENOPROTOOPT);
         }
         if (level, name) == (SOL_IPV6, IPV6_V6ONLY) && self.state.lock().bound.is_some() {
             return Err(Errno::EINVAL);
