@@ -242,3 +242,10 @@ TEST(unlinked_file_lives) {
   EQ(pread(fd, b, 6, 0), 6);
   STREQ(b, "ABCDEF");
 }
+TEST(created_query) {
+  enum { CREATED_QUERY = 1024 + 4 };
+  int fd = OK(open("f", O_CREAT | O_RDWR, 0600));
+  EQ(fcntl(fd, CREATED_QUERY, 0), 1);
+  EQ(fcntl(OK(open("f", O_CREAT | O_RDWR, 0600)), CREATED_QUERY, 0), 0);
+  EQ(fcntl(OK(open("/dev/null", O_RDONLY)), CREATED_QUERY, 0), 0);
+}

@@ -305,3 +305,21 @@ TEST(filesystem) {
   ERR(EBADF, fstatfs(99, &f));
   ERR(EFAULT, statfs(".", (void *)8));
 }
+TEST(device_nodes) {
+  struct stat s;
+  OK(mknod("c", S_IFCHR | 0640, makedev(1, 3)));
+  OK(stat("c", &s));
+  CHECK(S_ISCHR(s.st_mode));
+  EQ(s.st_rdev, makedev(1, 3));
+  OK(mknod("b", S_IFBLK | 0600, makedev(7, 300)));
+  OK(stat("b", &s));
+  CHECK(S_ISBLK(s.st_mode));
+  EQ(s.st_rdev, makedev(7, 300));
+  ERR(EEXIST, mknod("b", S_IFBLK | 0600, makedev(7, 1)));
+  OK(rename("b", "d"));
+  OK(chmod("d", 0644));
+  OK(stat("d", &s));
+  EQ(s.st_mode, S_IFBLK | 0644);
+  OK(unlink("c"));
+  OK(unlink("d"));
+}

@@ -232,3 +232,14 @@ TEST(posix_messages) {
   OK(mq_unlink(n));
   OK(mq_close(q));
 }
+TEST(locked_segments_say_so) {
+  int id = OK(shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600));
+  struct shmid_ds d;
+  OK(shmctl(id, SHM_LOCK, 0));
+  OK(shmctl(id, IPC_STAT, &d));
+  EQ(d.shm_perm.mode, 0600 | SHM_LOCKED);
+  OK(shmctl(id, SHM_UNLOCK, 0));
+  OK(shmctl(id, IPC_STAT, &d));
+  EQ(d.shm_perm.mode, 0600);
+  OK(shmctl(id, IPC_RMID, 0));
+}

@@ -490,3 +490,34 @@ TEST(alarms) {
     EQ(o.it_value.tv_usec, 0);
   }
 }
+TEST(small_alternate_stack) {
+  static char small[8192];
+  stack_t s = {.ss_sp = small, .ss_size = sizeof small};
+  OK(sigaltstack(&s, 0));
+  struct sigaction a = {.sa_handler = on_alt, .sa_flags = SA_ONSTACK};
+  sigaction(SIGUSR1, &a, 0);
+  raise(SIGUSR1);
+  EQ(where, 110); // on the stack, which is not `alt`
+}
+static volatile int thread_id;
+static void *waits(void *ready) {
+  thread_id = gettid();
+  OK(write(*(int *)ready, "x", 1));
+  pause();
+  return 0;
+}
+TEST(a_thread_stands_for_its_process) {
+  int p[2];
+  OK(pipe(p));
+  pthread_t t;
+  pthread_create(&t, 0, waits, &p[1]);
+  char c;
+  EQ(read(p[0], &c, 1), 1);
+  block(SIGUSR1);
+  OK(kill(thread_id, 0));
+  siginfo_t i = {.si_code = SI_QUEUE, .si_value.sival_int = 7, .si_signo = SIGUSR1};
+  handle(SIGUSR1, 0);
+  OK(syscall(SYS_rt_sigqueueinfo, thread_id, SIGUSR1, &i));
+  pthread_join(t, 0);
+  EQ(n, 1);
+}

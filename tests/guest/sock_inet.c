@@ -536,3 +536,16 @@ TEST(send_to_a_closed_end_takes_no_more_than_the_buffer) {
   msleep(20);
   CHECK(send(c, big, 10, MSG_DONTWAIT | MSG_NOSIGNAL) == -1);
 }
+TEST(options_of_other_levels) {
+  int family[] = {AF_INET, AF_INET6}, type[] = {SOCK_STREAM, SOCK_DGRAM}, level[] = {0, 6, 17, 41, 500};
+  for (size_t f = 0; f < LEN(family); f++)
+    for (size_t t = 0; t < LEN(type); t++) {
+      int s = OK(socket(family[f], type[t], 0)), v = 0;
+      for (size_t l = 0; l < LEN(level); l++) {
+        socklen_t n = 4;
+        int get = getsockopt(s, level[l], 777, &v, &n) ? errno : 0;
+        int set = setsockopt(s, level[l], 777, &v, 4) ? errno : 0;
+        printf("%d %d %d: %d %d\n", family[f], type[t], level[l], get, set);
+      }
+    }
+}

@@ -464,3 +464,11 @@ TEST(wait_by_any_thread) {
   pthread_join(t, &r);
   EQ((long)r, 1);
 }
+TEST(shared_futexes_need_a_page) {
+  int word = 0, *none = mmap(0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ERR(EFAULT, syscall(SYS_futex, none, FUTEX_WAKE, 1, 0, 0, 0));
+  EQ(syscall(SYS_futex, none, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, 0, 0, 0), 0);
+  ERR(EFAULT, syscall(SYS_futex, &word, FUTEX_CMP_REQUEUE, 1, 1L, none, 0));
+  munmap(none, 4096);
+  ERR(EFAULT, syscall(SYS_futex, &word, FUTEX_CMP_REQUEUE, 1, 1L, none, 0));
+}

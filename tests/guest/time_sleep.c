@@ -174,3 +174,19 @@ TEST(processor_time_timer) {
     ;
   OK(timer_delete(t));
 }
+TEST(timer_for_a_thread_of_libc) {
+  // The kernel takes SIGEV_THREAD as SIGEV_SIGNAL.
+  sigset_t m;
+  sigemptyset(&m);
+  sigaddset(&m, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &m, 0);
+  struct sigevent e = {.sigev_notify = SIGEV_THREAD, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 6};
+  int t;
+  OK(syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, &t));
+  struct itimerspec s = {{0, 0}, {0, 10000000}};
+  OK(syscall(SYS_timer_settime, t, 0, &s, 0));
+  siginfo_t i;
+  EQ(sigwaitinfo(&m, &i), SIGUSR1);
+  EQ(i.si_value.sival_int, 6);
+  OK(syscall(SYS_timer_delete, t));
+}

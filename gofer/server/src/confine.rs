@@ -66,7 +66,7 @@ fn needed(policy: &Policy) -> CapabilitySet {
         | CapabilitySet::FOWNER
         | CapabilitySet::FSETID
         | CapabilitySet::SETFCAP;
-    if policy.devices {
+    if policy.make_devices {
         set |= CapabilitySet::MKNOD;
     }
     set

@@ -175,7 +175,7 @@ impl Server {
             S_IFLNK => return Err(Errno::LOOP),
             S_IFSOCK => return Err(Errno::NXIO),
             S_IFIFO if self.policy.open_fifos => {}
-            S_IFCHR | S_IFBLK if self.policy.devices => {}
+            S_IFCHR | S_IFBLK if self.policy.open_devices => {}
             _ => return Err(Errno::ACCESS),
         }
         // Writing to a FIFO or a device does not change the tree.

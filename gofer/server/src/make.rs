@@ -127,7 +127,7 @@ impl Server {
         let rdev = match kind {
             S_IFREG | S_IFIFO | S_IFSOCK => 0,
             S_IFCHR if rdev == 0 => 0,
-            S_IFCHR | S_IFBLK if self.policy.devices => rdev,
+            S_IFCHR | S_IFBLK if self.policy.make_devices => rdev,
             S_IFCHR | S_IFBLK => return Err(Errno::PERM),
             _ => return Err(Errno::INVAL),
         };

@@ -19,8 +19,10 @@ pub struct Policy {
     pub connect_sockets: bool,
     /// Open FIFOs that lie in the trees.
     pub open_fifos: bool,
-    /// Make and open character and block devices.
-    pub devices: bool,
+    /// Make character and block devices. The sandbox opens its own in their place.
+    pub make_devices: bool,
+    /// Open character and block devices of the host.
+    pub open_devices: bool,
     /// When a new file cannot be given to its owner (`EPERM`, `EINVAL`: a user namespace that maps too few ids), let the
     /// gofer's own user keep it.
     pub tolerate_chown: bool,

@@ -33,7 +33,13 @@ fn main() -> ExitCode {
     }
     for policy in [
         Policy { tolerate_chown: true, ..Policy::default() },
-        Policy { tolerate_chown: true, connect_sockets: true, open_fifos: true, devices: true },
+        Policy {
+            tolerate_chown: true,
+            connect_sockets: true,
+            open_fifos: true,
+            make_devices: true,
+            open_devices: true,
+        },
     ] {
         every_operation(policy);
     }
@@ -133,7 +139,7 @@ fn every_operation(policy: Policy) {
     let field = |key: &str| status.lines().find_map(|l| l.strip_prefix(key)).unwrap().trim().to_owned();
     assert_eq!((field("Seccomp:"), field("NoNewPrivs:")), ("2".into(), "1".into()));
     // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, SETFCAP; MKNOD where the policy has devices.
-    let allowed = 0x8000_001f_u64 | if policy.devices { 1 << 27 } else { 0 };
+    let allowed = 0x8000_001f_u64 | if policy.make_devices { 1 << 27 } else { 0 };
     for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
         assert_eq!(u64::from_str_radix(&field(set), 16).unwrap() & !allowed, 0, "{set}");
     }

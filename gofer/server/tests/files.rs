@@ -110,6 +110,19 @@ fn make_rename_remove() {
 }
 
 #[test]
+fn device_nodes_where_the_policy_says_so() {
+    let g = gofer_with(Policy { make_devices: true, ..Policy::default() }, 4096);
+    let root = g.root();
+    let made = match g.client.mknod(&root, b"null", 0o020_000, 0x103, make(0o666)) {
+        Err(Errno::EPERM) => return, // without CAP_MKNOD
+        made => made.unwrap(),
+    };
+    assert_eq!((made.attr.mode, made.attr.rdev), (0o020_666, 0x103));
+    let node = g.client.walk(&root, &[b"null"], NONE, Want::Write).unwrap().steps.remove(0).node;
+    assert_eq!(g.client.open(&node, 0).err(), Some(Errno::EACCES), "made, not opened");
+}
+
+#[test]
 fn special_files() {
     let g = gofer();
     let root = g.root();

@@ -32,6 +32,8 @@ pub struct GoferSetup {
     pub attach: Vec<Attach>,
     /// Mount points to be made in the first tree: (path in the container, is a file).
     pub mount_points: Vec<(PathBuf, bool)>,
+    /// The container may make device nodes.
+    pub make_devices: bool,
 }
 
 /// Life of a gofer process.
@@ -98,7 +100,7 @@ fn serve(setup: &GoferSetup, trees: Vec<OwnedFd>, proc_dir: OwnedFd) -> Result<(
         events: Some(setup.events),
         proc_self_fd: Some(proc_dir.into_raw_fd()),
         trees,
-        policy: gofer_server::Policy::default(),
+        policy: gofer_server::Policy { make_devices: setup.make_devices, ..gofer_server::Policy::default() },
         filter: gofer_server::Filter::default(),
     };
     gofer_server::run(&config).map(drop).map_err(|error| error.to_string())

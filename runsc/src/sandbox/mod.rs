@@ -26,6 +26,7 @@ use crate::{
     inner::{self, GoferSetup},
     state::{self, Container, Phase, State},
 };
+use abi::process::Cap;
 use anyhow::Context;
 use boot::config::{
     BootConfig, FdNumber, FileAccess, Namespaces, Network, Overlay, PlatformConfig, ProcessConfig, StartMode,
@@ -249,6 +250,7 @@ fn start_gofer(request: &Request<'_>, plan: &Plan, wires: &Wires) -> anyhow::Res
         error_fd: wires.ready.as_raw_fd(),
         attach: plan.files.attach.clone(),
         mount_points: if writes_through { plan.files.mount_points.clone() } else { Vec::new() },
+        make_devices: plan.process.capabilities.bounding >> Cap::MKNOD.number() & 1 == 1,
     })?;
     let user = map.as_ref().map_or(CloneFlags::empty(), |_| CloneFlags::CLONE_NEWUSER);
     launch::start(&Role {

@@ -165,11 +165,71 @@ pub const BLKROTATIONAL: u32 = 0x127e;
 pub const BLKZEROOUT: u32 = 0x127f;
 pub const LOOP_SET_FD: u32 = 0x4c00;
 pub const LOOP_CLR_FD: u32 = 0x4c01;
+pub const LOOP_SET_STATUS: u32 = 0x4c02;
+pub const LOOP_GET_STATUS: u32 = 0x4c03;
 pub const LOOP_SET_STATUS64: u32 = 0x4c04;
 pub const LOOP_GET_STATUS64: u32 = 0x4c05;
+pub const LOOP_CHANGE_FD: u32 = 0x4c06;
+pub const LOOP_SET_CAPACITY: u32 = 0x4c07;
+pub const LOOP_SET_DIRECT_IO: u32 = 0x4c08;
+pub const LOOP_SET_BLOCK_SIZE: u32 = 0x4c09;
+pub const LOOP_CTL_ADD: u32 = 0x4c80;
+pub const LOOP_CTL_REMOVE: u32 = 0x4c81;
 pub const LOOP_CTL_GET_FREE: u32 = 0x4c82;
+pub const LO_FLAGS_READ_ONLY: u32 = 1;
+pub const LO_FLAGS_AUTOCLEAR: u32 = 4;
+pub const LO_FLAGS_PARTSCAN: u32 = 8;
+pub const LO_FLAGS_DIRECT_IO: u32 = 16;
+pub const LO_NAME_SIZE: usize = 64;
+pub const LO_KEY_SIZE: usize = 32;
 pub const LOOP_CONFIGURE: u32 = 0x4c0a;
 pub const HDIO_GETGEO: u32 = 0x301;
+
+pod! {
+    /// `struct loop_info`, 168 bytes.
+    pub struct LoopInfo {
+        pub lo_number: i32,
+        pub _pad0: u32,
+        pub lo_device: u64,
+        pub lo_inode: u64,
+        pub lo_rdevice: u64,
+        pub lo_offset: i32,
+        pub lo_encrypt_type: i32,
+        pub lo_encrypt_key_size: i32,
+        pub lo_flags: u32,
+        pub lo_name: [u8; LO_NAME_SIZE],
+        pub lo_encrypt_key: [u8; LO_KEY_SIZE],
+        pub lo_init: [u64; 2],
+        pub reserved: [u8; 4],
+        pub _pad1: u32,
+    }
+
+    /// `struct loop_info64`, 232 bytes.
+    pub struct LoopInfo64 {
+        pub lo_device: u64,
+        pub lo_inode: u64,
+        pub lo_rdevice: u64,
+        pub lo_offset: u64,
+        /// Bytes; 0 is up to the end of the file.
+        pub lo_sizelimit: u64,
+        pub lo_number: u32,
+        pub lo_encrypt_type: u32,
+        pub lo_encrypt_key_size: u32,
+        pub lo_flags: u32,
+        pub lo_file_name: [u8; LO_NAME_SIZE],
+        pub lo_crypt_name: [u8; LO_NAME_SIZE],
+        pub lo_encrypt_key: [u8; LO_KEY_SIZE],
+        pub lo_init: [u64; 2],
+    }
+
+    /// `struct loop_config`, 304 bytes.
+    pub struct LoopConfig {
+        pub fd: u32,
+        pub block_size: u32,
+        pub info: LoopInfo64,
+        pub reserved: [u64; 8],
+    }
+}
 
 // Devices that programs try although there is nothing behind them.
 pub const RNDGETENTCNT: u32 = 0x80045200;

@@ -376,6 +376,7 @@ pub mod dev {
     pub const TTYAUX_MAJOR: u32 = 5;
     pub const LOOP_MAJOR: u32 = 7;
     pub const MISC_MAJOR: u32 = 10;
+    pub const LOOP_CTRL_MINOR: u32 = 237;
     pub const UNIX98_PTY_MASTER_MAJOR: u32 = 128;
     pub const UNIX98_PTY_SLAVE_MAJOR: u32 = 136;
 }

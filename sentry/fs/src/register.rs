@@ -15,6 +15,7 @@ use vfs::{FileSystem, FileSystemType, Inode};
 pub fn register(kernel: &Arc<Kernel>) -> Result<(), Errno> {
     let (vfs, memory) = (&kernel.vfs, &kernel.memory);
     dev::mem::register(vfs, memory)?;
+    dev::loops::register(vfs)?;
     devpts::register(kernel)?;
     tmpfs::register(vfs, memory);
     dev::devtmpfs::register(vfs, memory)?;

@@ -209,6 +209,11 @@ impl Kernel {
         self.tree.lock().nodes.values().flat_map(|n| n.threads.values().cloned()).collect()
     }
 
+    /// How many threads are not asleep. Load averages are not kept: this stands for all three.
+    pub fn running(&self) -> usize {
+        self.tasks().iter().filter(|t| !t.is_asleep()).count()
+    }
+
     /// Whether a process that is killed by a core-dumping signal is reported as having dumped (`RLIMIT_CORE`).
     /// No dump is written; the bit follows what Linux would say with a `core_pattern` that is a file.
     pub fn dumps_core(&self, task: &Task) -> bool {

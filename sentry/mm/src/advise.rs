@@ -55,8 +55,7 @@ impl AddressSpace {
     pub fn madvise(&self, addr: u64, len: u64, advice: i32) -> Result<(), Errno> {
         match advice {
             MADV_NORMAL..=MADV_DONTNEED | MADV_FREE..=MADV_DONTNEED_LOCKED => {}
-            MADV_HWPOISON | MADV_SOFT_OFFLINE => return Err(Errno::EPERM),
-            // There are no huge pages to collapse into.
+            // Pages cannot be poisoned, as without CONFIG_MEMORY_FAILURE. There are no huge pages to collapse into.
             _ => return Err(Errno::EINVAL),
         }
         if !addr.is_multiple_of(PAGE_SIZE) {

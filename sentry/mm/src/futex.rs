@@ -24,7 +24,8 @@ pub enum FutexKey {
 }
 
 impl AddressSpace {
-    /// The key of the word at `addr`. `EINVAL` unless aligned; `EFAULT` where a shared word is asked for and nothing is.
+    /// The key of the word at `addr`. `EINVAL` unless aligned; `EFAULT` where a shared word is asked for and nothing is or may
+    /// be touched.
     pub fn futex_key(&self, addr: u64, private: bool) -> Result<FutexKey, Errno> {
         if !addr.is_multiple_of(4) {
             return Err(Errno::EINVAL);
@@ -34,6 +35,10 @@ impl AddressSpace {
         }
         let state = self.core.state.read();
         let (range, area): (Range<u64>, &Area) = state.areas.get(addr).ok_or(Errno::EFAULT)?;
+        // A key is made of the page behind the word, so that there has to be one that may be touched.
+        if area.access().is_empty() {
+            return Err(Errno::EFAULT);
+        }
         match &area.object {
             // Of a private file mapping nobody else sees the word either once it is stored to.
             Some(object) if area.shared() => {

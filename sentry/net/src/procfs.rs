@@ -7,9 +7,7 @@ use crate::{
     socket::SocketOps,
     unix::{UnixName, UnixSocket},
 };
-use abi::{
-    socket::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, TcpState},
-};
+use abi::socket::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, TcpState};
 use std::{
     fmt::Write,
     net::{IpAddr, SocketAddr},

@@ -142,6 +142,7 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
         }
         F_GET_SEALS => u64::from(fs::memfd::get_seals(&file)?),
         F_DUPFD_QUERY => u64::from(task.file(Fd(number)).is_ok_and(|other| Arc::ptr_eq(&other, &file))),
+        F_CREATED_QUERY => u64::from(file.was_created()),
         _ => return Err(Errno::EINVAL.into()),
     })
 }

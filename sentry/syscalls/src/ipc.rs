@@ -16,7 +16,7 @@ pub const ROWS: &[Row] = rows! {
     now SHMGET = shmget as (i32, u64, u32) partial "no huge pages: SHM_HUGETLB is ENOMEM";
     now SHMAT = shmat as (i32, u64, u32);
     now SHMDT = shmdt as (u64);
-    now SHMCTL = shmctl as (i32, i32, u64) partial "SHM_LOCK is taken and has no effect";
+    now SHMCTL = shmctl as (i32, i32, u64) partial "SHM_LOCK is remembered and has no effect";
     now SEMGET = semget as (i32, i32, u32);
     later SEMOP = semop as (i32, UserPtr<Sembuf>, usize);
     later SEMTIMEDOP = semtimedop as (i32, UserPtr<Sembuf>, usize, UserPtr<Timespec>);
@@ -104,8 +104,13 @@ fn shmctl(task: &Arc<Task>, id: i32, cmd: i32, buf: u64) -> SysResult<i32> {
         }
         SHM_LOCK | SHM_UNLOCK => {
             let segment = ns.shm.lock().get(id)?;
+            let mut state = segment.state.lock();
             if !cred.has_cap_in(&ns.user_ns, Cap::IPC_LOCK) {
-                segment.state.lock().perm.check_owner(&cred, &ns.user_ns)?;
+                state.perm.check_owner(&cred, &ns.user_ns)?;
+            }
+            state.perm.mode &= !SHM_LOCKED;
+            if cmd == SHM_LOCK {
+                state.perm.mode |= SHM_LOCKED;
             }
             Ok(0)
         }

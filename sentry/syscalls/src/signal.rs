@@ -161,7 +161,6 @@ fn sigaltstack(task: &Arc<Task>, new: UserPtr<SigAltStack>, old: UserPtr<SigAltS
     let mm = task.mm()?;
     let sp = task.regs.lock().rsp;
     let new = new.non_null().map(|p| p.read(&*mm)).transpose()?;
-    let minimum = MINSIGSTKSZ.max(task.kernel.aux.min_signal_stack);
     let before = {
         let mut signals = task.lock_signals();
         // With SS_AUTODISARM the stack is forgotten while it is in use, so nothing is ever on it.
@@ -175,14 +174,14 @@ fn sigaltstack(task: &Arc<Task>, new: UserPtr<SigAltStack>, old: UserPtr<SigAltS
             if on_it {
                 return Err(Errno::EPERM.into());
             }
-            signals.alt_stack = checked_alt_stack(new, signals.alt_stack, minimum)?;
+            signals.alt_stack = checked_alt_stack(new, signals.alt_stack)?;
         }
         before
     };
     Ok(old.write_opt(&*mm, &before)?)
 }
 
-fn checked_alt_stack(new: SigAltStack, current: SigAltStack, minimum: u64) -> Result<SigAltStack, Errno> {
+fn checked_alt_stack(new: SigAltStack, current: SigAltStack) -> Result<SigAltStack, Errno> {
     let mode = new.ss_flags & !SsFlags::AUTODISARM.bits();
     if mode != 0 && mode != SsFlags::DISABLE.bits() && mode != SsFlags::ONSTACK.bits() {
         return Err(Errno::EINVAL);
@@ -193,7 +192,8 @@ fn checked_alt_stack(new: SigAltStack, current: SigAltStack, minimum: u64) -> Re
     if new.ss_sp == current.ss_sp && new.ss_size == current.ss_size && new.ss_flags == current.ss_flags {
         return Ok(current);
     }
-    if new.ss_size < minimum {
+    // Whether a frame fits is seen when one is stored: its size depends on what the processor holds then.
+    if new.ss_size < MINSIGSTKSZ {
         return Err(Errno::ENOMEM);
     }
     // SS_ONSTACK in a request means nothing; it would read back as if a handler ran there.

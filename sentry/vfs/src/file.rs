@@ -197,6 +197,8 @@ pub struct File {
     pub owner: Mutex<FileOwner>,
     /// Counted as an execution of the file.
     denies_write: AtomicBool,
+    /// The open that gave it made the file.
+    created: AtomicBool,
 }
 
 /// Flags of open(2) that stay with the open file.
@@ -227,7 +229,16 @@ impl File {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             owner: Mutex::new(rank::LEAF, FileOwner::default()),
             denies_write: AtomicBool::new(false),
+            created: AtomicBool::new(false),
         })
+    }
+    /// Whether the open that gave it made the file (`F_CREATED_QUERY`).
+    pub fn was_created(&self) -> bool {
+        self.created.load(Ordering::Relaxed)
+    }
+    /// Says that it did.
+    pub(crate) fn set_created(&self) {
+        self.created.store(true, Ordering::Relaxed);
     }
     /// What it does.
     pub fn ops(&self) -> &dyn FileOps {

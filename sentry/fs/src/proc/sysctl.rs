@@ -391,6 +391,7 @@ fn net_dir() -> Child {
             ("log_martians", number(0, 0, 1)),
             ("route_localnet", number(0, 0, 1)),
             ("proxy_arp", number(0, 0, 1)),
+            ("tag", number(0, i64::from(i32::MIN), i64::from(i32::MAX))),
         ])
     };
     let conf6 = || {

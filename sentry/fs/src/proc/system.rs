@@ -234,10 +234,6 @@ fn up_ns(kernel: &Kernel) -> u64 {
     kernel.monotonic_ns().saturating_sub(kernel.boot_ns)
 }
 
-fn running(kernel: &Kernel) -> usize {
-    kernel.tasks().iter().filter(|t| !t.is_asleep()).count()
-}
-
 fn stat(kernel: &Kernel) -> String {
     const TICK: u64 = 10_000_000;
     let (user, system) = cpu_times(kernel);
@@ -252,7 +248,7 @@ fn stat(kernel: &Kernel) -> String {
     }
     let boot = realtime_ns().saturating_sub(up) / 1_000_000_000;
     let _ = writeln!(t, "intr 0\nctxt 0\nbtime {boot}\nprocesses {}", kernel.root_pid_ns.last());
-    let _ = writeln!(t, "procs_running {}\nprocs_blocked 0", running(kernel).max(1));
+    let _ = writeln!(t, "procs_running {}\nprocs_blocked 0", kernel.running().max(1));
     t.push_str("softirq 0 0 0 0 0 0 0 0 0 0 0\n");
     t
 }
@@ -268,7 +264,7 @@ fn uptime(kernel: &Kernel) -> String {
 
 /// Averages are not kept: what runs now stands for all three.
 fn loadavg(kernel: &Kernel) -> String {
-    let (running, all) = (running(kernel), kernel.tasks().len());
+    let (running, all) = (kernel.running(), kernel.tasks().len());
     let ns = kernel::current().map_or_else(|| kernel.root_pid_ns.clone(), |c| c.pid_namespace());
     format!("{running}.00 {running}.00 {running}.00 {running}/{all} {}\n", ns.last())
 }

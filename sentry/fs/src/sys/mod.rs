@@ -48,6 +48,20 @@ fn node(kernel: &Arc<Kernel>) -> Child {
     dir.child()
 }
 
+/// Files of `/sys/kernel/mm/ksm`.
+const KSM: [(&str, &str); 10] = [
+    ("pages_to_scan", "100\n"),
+    ("sleep_millisecs", "20\n"),
+    ("max_page_sharing", "256\n"),
+    ("merge_across_nodes", "1\n"),
+    ("use_zero_pages", "0\n"),
+    ("pages_shared", "0\n"),
+    ("pages_sharing", "0\n"),
+    ("pages_unshared", "0\n"),
+    ("pages_volatile", "0\n"),
+    ("full_scans", "0\n"),
+];
+
 fn kernel_dir() -> Child {
     // No huge pages are given to applications: what is asked for is refused.
     let refused = |shown: &'static str| writable(0o644, move || Ok(shown), |_| Err(Errno::EINVAL));
@@ -63,7 +77,13 @@ fn kernel_dir() -> Child {
         .with("resv_hugepages", text("0\n"))
         .with("surplus_hugepages", text("0\n"))
         .with("nr_overcommit_hugepages", refused("0\n"));
+    // As on a Linux where nobody has switched it on: pages may be marked as mergeable, and none is merged.
+    let mut ksm = StaticDir::new().with("run", refused("0\n"));
+    for (name, shown) in KSM {
+        ksm = ksm.with(name, text(shown));
+    }
     let mm = of_empty(&["swap"])
+        .with("ksm", ksm.child())
         .with("transparent_hugepage", huge.child())
         .with("hugepages", StaticDir::new().with("hugepages-2048kB", pages.child()).child());
     of_empty(&["debug", "tracing", "security", "config", "iommu_groups"])

@@ -202,9 +202,13 @@ impl Task {
         let mm = self.mm()?;
         let mut regs = *self.regs.lock();
         let frame = arch::pop_frame(&*mm, &mut regs)?;
-        if let Some(fp) = frame.fp {
+        if let Some(mut fp) = frame.fp {
             let mut context = self.context.lock();
-            context.as_mut().ok_or(Errno::ESRCH)?.set_fp(&fp)?;
+            let context = context.as_mut().ok_or(Errno::ESRCH)?;
+            // What the frame leaves out is in its initial state, as the header in it says.
+            let whole = context.fp().0.len().max(fp.0.len());
+            fp.0.resize(whole, 0);
+            context.set_fp(&fp)?;
         }
         *self.regs.lock() = regs;
         self.signals.lock().alt_stack = frame.alt_stack;

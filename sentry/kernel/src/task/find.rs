@@ -12,10 +12,12 @@ impl Task {
         self.pid_namespace().find(number).map(|pid| pid.root()).ok_or(Errno::ESRCH)
     }
 
-    /// The process `number` (of its leader), dead or alive; `ESRCH`.
+    /// The process `number`, dead or alive; the number of any of its threads stands for it, as in Linux's
+    /// `kill_pid_info`. `ESRCH`.
     pub fn find_process(&self, number: i32) -> Result<Arc<ThreadGroup>, Errno> {
         let root = self.root_number(number)?;
-        self.kernel.tree.lock().group(root).cloned().ok_or(Errno::ESRCH)
+        let tree = self.kernel.tree.lock();
+        tree.group(root).cloned().or_else(|| Some(tree.task(root)?.group.clone())).ok_or(Errno::ESRCH)
     }
 
     /// The living thread `number`; `ESRCH`. Where a leader has ended before other threads, one of those stands for it.

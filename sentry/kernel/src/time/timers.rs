@@ -10,7 +10,7 @@ use crate::{Kernel, Task, ThreadGroup, tree::ExitStatus};
 use abi::{
     Errno, SigInfo, Signal,
     process::{RLIM_INFINITY, Resource},
-    signal::{SI_TIMER, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD_ID, SigEvent},
+    signal::{SI_TIMER, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID, SigEvent},
     time::{CLOCK_MONOTONIC, CpuClock, ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL},
 };
 use ksync::{Listener, Mutex, Ready, exec::Timer, rank};
@@ -296,7 +296,8 @@ impl Task {
         let info = |signal: Signal| SigInfo::timer(signal, id, 0, event.sigev_value);
         let action = match event.sigev_notify {
             SIGEV_NONE => Action::None,
-            SIGEV_SIGNAL => Action::Process(info(signal?)),
+            // Threads are the C library's business, which asks for them by SIGEV_THREAD_ID.
+            SIGEV_SIGNAL | SIGEV_THREAD => Action::Process(info(signal?)),
             SIGEV_THREAD_ID => {
                 let number = u32::try_from(event.sigev_notify_thread_id).map_err(|_| Errno::EINVAL)?;
                 let pid = self.pid_namespace().find(number).ok_or(Errno::EINVAL)?;

@@ -391,10 +391,12 @@ impl SocketOps for UdpSocket {
             (SOL_SOCKET, SO_ACCEPTCONN) => Ok(int_value(0)),
             (SOL_SOCKET, SO_PEERCRED) => Ok(value_of(&Ucred { pid: 0, uid: u32::MAX, gid: u32::MAX })),
             (SOL_SOCKET, _) => self.common.get_option(name),
-            (SOL_TCP, _) => Err(Errno::EOPNOTSUPP),
             (SOL_UDPLITE, _) if !self.is_lite() => Err(Errno::EOPNOTSUPP),
             (SOL_IP, IP_MTU) if self.state.lock().remote.is_some() => Ok(int_value(65535)),
-            (SOL_IPV6, _) if self.common.family == AF_INET => Err(Errno::EOPNOTSUPP),
+            (level, _) if self.common.family == AF_INET && !matches!(level, SOL_IP | SOL_UDP) => {
+                Err(Errno::EOPNOTSUPP)
+            }
+            (SOL_TCP, _) => Err(Errno::ENOPROTOOPT),
             _ => self.options.get_option(level, name, room),
         }
     }

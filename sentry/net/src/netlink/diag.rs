@@ -33,7 +33,8 @@ pub fn answer(ns: &NetNamespace, header: &Nlmsghdr, body: &[u8], reply: &mut Rep
         if common.family != family || common.protocol != i32::from(request.sdiag_protocol) {
             continue;
         }
-        let (state, (local, remote), queues) = if let Some(tcp) = socket.as_any().downcast_ref::<TcpSocket>() {
+        let (state, (local, remote), queues) = if let Some(tcp) = socket.as_any().downcast_ref::<TcpSocket>()
+        {
             let bytes = || (socket.readable_bytes().unwrap_or(0), socket.unsent_bytes().unwrap_or(0));
             (tcp.tcp_state(), tcp.ends(), tcp.backlog().unwrap_or_else(bytes))
         } else if let Some(udp) = socket.as_any().downcast_ref::<UdpSocket>() {

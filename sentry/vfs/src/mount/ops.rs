@@ -12,6 +12,7 @@ use crate::{
 use abi::{
     Errno,
     process::{Cap, MountFlags, UmountFlags},
+    stat::FileType,
 };
 use ksync::RwLockWriteGuard;
 use std::{
@@ -75,7 +76,10 @@ pub(super) fn attach(
         parent = over;
     }
     check_in(table, &parent, ns)?;
-    if point.is_unlinked() {
+    // Links in /proc come and go with what they name: Linux lets nothing be mounted on them.
+    let is_link = point.inode().is_ok_and(|inode| inode.file_type() == FileType::Symlink);
+    let ephemeral = is_link && parent.fs.name() == "proc";
+    if point.is_unlinked() || ephemeral {
         return Err(Errno::ENOENT);
     }
     table.attach_propagating(source, parent.id, &point)

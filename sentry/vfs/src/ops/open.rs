@@ -280,6 +280,9 @@ fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Res
         _ => ctx.vfs.open_special(&request)?,
     };
     let file = File::new(path, flags, ctx.cred.clone(), ops);
+    if created {
+        file.set_created();
+    }
     if truncates {
         attr::truncate_opened(&file, &ctx.cred)?;
     }

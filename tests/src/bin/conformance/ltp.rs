@@ -3,7 +3,7 @@
 //! LTP is not fetched: `LTP_SOURCE` is a checkout that is copied and built static, once, below `target/`; `LTP_DIR` an
 //! installed tree (`testcases/bin` and `runtest`) that is used as it is. What a test is run with comes from
 //! LTP's own `runtest` lists. A test passes that exits with 0; one that says TCONF (it does not apply here) fails,
-//! because every chosen one applies to Linux in a container.
+//! because every chosen one applies to Linux in a container. `LTP_TESTS` names a file with other tests to choose.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -91,7 +91,8 @@ impl Suite for Ltp {
             self.make_root()
         })?;
         self.commands = runtest(&self.dir.join("runtest"))?;
-        let list = fs::read_to_string(folder(self.name()).join("tests.txt"))?;
+        let list = std::env::var_os("LTP_TESTS").map_or(folder(self.name()).join("tests.txt"), PathBuf::from);
+        let list = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
         // FAMILY: TEST...
         let words =
             list.lines().filter_map(|l| l.split_once(':')).flat_map(|(_, names)| names.split_whitespace());
@@ -101,6 +102,10 @@ impl Suite for Ltp {
 
     fn tests(&self) -> Vec<String> {
         self.tests.clone()
+    }
+
+    fn is_usual(&self) -> bool {
+        std::env::var_os("LTP_TESTS").is_none()
     }
 
     fn bundle(&self) -> anyhow::Result<Bundle> {

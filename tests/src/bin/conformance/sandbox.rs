@@ -11,6 +11,9 @@ use tests::{Bundle, Runtime, leaks};
 /// How long what a test started may take to end after it.
 const MOMENT: Duration = Duration::from_secs(3);
 
+/// How long a container may take to start on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
 /// A running container.
 pub struct Sandbox {
     runtime: Runtime,
@@ -32,10 +35,11 @@ impl Sandbox {
         let run = new.runtime.run(&["run", "--detach", "--bundle", new.bundle.arg(), &new.id]);
         ensure!(run.code == 0, "the container does not start: {run}");
         // init and its sleep
-        let end = Instant::now() + MOMENT;
+        let end = Instant::now() + START;
         while new.idle < 2 {
             new.idle = new.processes().context("the container does not answer")?;
             ensure!(Instant::now() < end, "the container's init does not run");
+            std::thread::sleep(Duration::from_millis(5));
         }
         Ok(new)
     }

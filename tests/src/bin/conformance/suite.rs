@@ -15,6 +15,11 @@ pub trait Suite {
     /// The names of its tests (no blanks), after [`prepare`](Self::prepare).
     fn tests(&self) -> Vec<String>;
 
+    /// Whether [`tests`](Self::tests) is what the lists in the tree are about, rather than a choice of the user's.
+    fn is_usual(&self) -> bool {
+        true
+    }
+
     /// The container that the tests run in; its init is the one of [`Sandbox`].
     fn bundle(&self) -> anyhow::Result<Bundle>;
 

@@ -58,7 +58,7 @@ pub fn push_frame(mem: &dyn UserMemory, regs: &mut Regs, int: &Interruption<'_>)
         }
         low_end = Some(alt.ss_sp);
     }
-    let fp_len = int.fp.0.len();
+    let fp_len = frame_fp(int.fp).len();
     let fp_addr = sp.wrapping_sub((fp_len + FP_XSTATE_MAGIC2_SIZE) as u64) & !63;
     let frame_addr = (fp_addr.wrapping_sub(size_of::<RtSigFrame>() as u64) & !15).wrapping_sub(8);
     if low_end.is_some_and(|low| frame_addr < low) {
@@ -126,8 +126,18 @@ fn sigcontext(regs: &Regs, int: &Interruption<'_>, fpstate: u64) -> SigContext {
     }
 }
 
+/// The part of the state that a frame holds: tiles (AMX), 8 KiB at its end, only where they are in use, because stacks of
+/// `SIGSTKSZ` have no room for them.
+fn frame_fp(fp: &FpState) -> &[u8] {
+    /// Offset of the first tile component, and the bits of `XSTATE_BV` from it on.
+    const TILES: (usize, u64) = (2752, !0 << 17);
+    let header = fp.0.get(FXSAVE_SIZE..FXSAVE_SIZE + 8).and_then(|b| b.try_into().ok());
+    let in_use = header.is_none_or(|b| u64::from_le_bytes(b) & TILES.1 != 0);
+    fp.0.get(..TILES.0).filter(|_| !in_use).unwrap_or(&fp.0)
+}
+
 fn store_fp(mem: &dyn UserMemory, addr: u64, fp: &FpState) -> Result<(), Errno> {
-    let mut bytes = fp.0.clone();
+    let mut bytes = frame_fp(fp).to_vec();
     let xfeatures = bytes
         .get(FXSAVE_SIZE..FXSAVE_SIZE + 8)
         .map_or(3, |b| u64::from_le_bytes(b.try_into().unwrap_or_default()));

@@ -320,8 +320,11 @@ impl SocketOps for TcpSocket {
             (SOL_TCP, TCP_INFO) => Ok(value_of(&self.info())),
             (SOL_TCP, TCP_MAXSEG) if connected() => Ok(int_value(LOOPBACK_MSS)),
             (SOL_IP, IP_MTU) if connected() => Ok(int_value(65535)),
-            (SOL_UDP, _) => Err(Errno::EOPNOTSUPP),
-            (SOL_IPV6, _) if self.common.family == AF_INET => Err(Errno::EOPNOTSUPP),
+            // Linux has another error for levels that it does not know than when setting (`do_ip_getsockopt`).
+            (level, _) if self.common.family == AF_INET && !matches!(level, SOL_IP | SOL_TCP) => {
+                Err(Errno::EOPNOTSUPP)
+            }
+            (SOL_UDP, _) => Err(Errno::ENOPROTOOPT),
             _ => self.options.get_option(level, name, room),
         }
     }
@@ -342,7 +345,7 @@ impl SocketOps for TcpSocket {
             return Ok(());
         }
         if level == SOL_UDP || (level == SOL_IPV6 && self.common.family == AF_INET) {
-            return Err(if level == SOL_UDP { Errno::EOPNOTSUPP } else { Errno::ENOPROTOOPT });
+            return Err(Errno::ENOPROTOOPT);
         }
         if (level, name) == (SOL_IPV6, IPV6_V6ONLY) && self.state.lock().bound.is_some() {
             return Err(Errno::EINVAL);
