@@ -283,3 +283,24 @@ TEST(devices_and_system) {
   OK(stat("/dev/tty", &s));
   EQ(s.st_rdev, makedev(5, 0));
 }
+TEST(login_ids) {
+  IN_CHILD {
+    int f = OK(open("/proc/self/loginuid", O_RDWR));
+    EQ(write(f, "5", 1), 1);
+    STREQ(get("/proc/self/loginuid"), "5");
+    char session[32];
+    snprintf(session, sizeof session, "%s", get("/proc/self/sessionid"));
+    CHECK(strcmp(session, "4294967295"));
+    IN_CHILD {
+      STREQ(get("/proc/self/loginuid"), "5");
+      STREQ(get("/proc/self/sessionid"), session);
+    }
+    OK(setuid(7));
+    OK(prctl(PR_SET_DUMPABLE, 1)); // what is in /proc is its own again
+    f = open("/proc/self/loginuid", O_WRONLY);
+    ERR(EPERM, write(f, "6", 1));
+    char other[64];
+    sprintf(other, "/proc/%d/loginuid", getppid());
+    ERR(EACCES, open(other, O_WRONLY));
+  }
+}

@@ -218,7 +218,7 @@ fn set_user_id_is_ignored_without_the_flag() {
     let o = r.run(&["--allow-suid=false", "run", "--bundle", b.arg(), &id]);
     r.wipe(&id);
     leaks::check(&r, &id);
-    o.says("65534\n65534\n65534\n65534\n").says("cannot open '/etc/shadow'").says("must be owned by uid 0");
+    o.says("65534\n65534\n65534\n65534\n").says("cannot open '/etc/shadow'").says("effective uid is not 0");
 }
 
 #[test]

@@ -93,10 +93,11 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
             0
         }
         F_NOTIFY => {
-            set_owner(task, &file, F_OWNER_PID, own_pid(task))?;
             let owned = Owned { file: Arc::downgrade(&file), fd };
             let signal = Arc::new(move || lease::Holder::broken(&owned));
-            vfs::inotify::dnotify::notify(&file, arg as u32, signal)?;
+            if vfs::inotify::dnotify::notify(&file, arg as u32, signal)? {
+                set_owner(task, &file, F_OWNER_PID, own_pid(task))?;
+            }
             0
         }
         F_SETOWN => {

@@ -14,7 +14,7 @@ use std::sync::{Arc, atomic::Ordering};
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
     now UNAME = uname as (UserPtr<Utsname>);
-    now SYSINFO = sysinfo as (UserPtr<Sysinfo>) partial "load averages are what runs now";
+    now SYSINFO = sysinfo as (UserPtr<Sysinfo>) partial "load averages leave out what waits for a CPU";
     now GETRLIMIT = getrlimit as (u32, UserPtr<Rlimit>);
     now SETRLIMIT = setrlimit as (u32, UserPtr<Rlimit>);
     now PRLIMIT64 = prlimit64 as (i32, u32, UserPtr<Rlimit>, UserPtr<Rlimit>);
@@ -50,7 +50,8 @@ fn sysinfo(task: &Arc<Task>, to: UserPtr<Sysinfo>) -> SysResult<()> {
     let threads: usize = kernel.tree.lock().nodes.values().map(|n| n.threads.len()).sum();
     let answer = Sysinfo {
         uptime: (kernel.uptime_ns() / 1_000_000_000) as i64,
-        loads: [(kernel.running() as u64) << SI_LOAD_SHIFT; 3],
+        // `SI_LOAD_SHIFT`
+        loads: fs::proc::load_averages(kernel).map(|load| (load * 65536.0) as u64),
         totalram: kernel.memory_bytes,
         freeram: kernel.memory_bytes.saturating_sub(kernel.memory.used_bytes()),
         procs: u16::try_from(threads).unwrap_or(u16::MAX),

@@ -46,6 +46,9 @@ impl PseudoDir for FdDir {
     fn is_current(&self, name: &[u8]) -> bool {
         number(name).is_ok_and(|fd| table(&self.0).is_ok_and(|t| t.get(fd).is_ok()))
     }
+    fn size(&self) -> u64 {
+        table(&self.0).map_or(0, |t| t.list().len() as u64)
+    }
     fn permission(&self, _: &Credentials, _: u32) -> Option<Result<(), Errno>> {
         is_own(&self.0).then_some(Ok(()))
     }

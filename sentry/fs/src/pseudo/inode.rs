@@ -106,7 +106,7 @@ impl Inode for PseudoInode {
         };
         let (mut size, mut nlink) = (0, 1);
         match &self.node {
-            Node::Dir(dir) => nlink = dir.nlink(),
+            Node::Dir(dir) => (nlink, size) = (dir.nlink(), dir.size()),
             Node::File(file) => size = file.size(),
             Node::Link(link) => {
                 size = link.size();

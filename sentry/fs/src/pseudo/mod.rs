@@ -121,6 +121,10 @@ pub trait PseudoDir: Send + Sync {
     fn nlink(&self) -> u64 {
         2
     }
+    /// `st_size`.
+    fn size(&self) -> u64 {
+        0
+    }
     /// Checks access beyond the permission bits; `None` leaves it to those.
     fn permission(&self, cred: &Credentials, mask: u32) -> Option<Result<(), Errno>> {
         let _ = (cred, mask);

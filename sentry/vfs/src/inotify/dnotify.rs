@@ -33,15 +33,15 @@ impl WatchList {
     }
 }
 
-/// Tells of `mask` (`DN_*`) in the directory `file` from now on, beside what it was asked for before; nothing ends that.
-/// `ENOTDIR`.
-pub fn notify(file: &File, mask: u32, signal: Notify) -> Result<(), Errno> {
+/// Tells of `mask` (`DN_*`) in the directory `file` from now on, beside what it was asked for before; nothing ends that and
+/// gives false. `ENOTDIR`.
+pub fn notify(file: &File, mask: u32, signal: Notify) -> Result<bool, Errno> {
     let inode = file.inode();
     let asked = EVENTS.iter().filter(|(bit, _)| mask & bit != 0);
     let mut events = asked.fold(Events::empty(), |all, (_, e)| all | *e);
     if mask & !DN_MULTISHOT == 0 {
         inode.common().watches.forget_file(file.id);
-        return Ok(());
+        return Ok(false);
     }
     if inode.file_type() != FileType::Directory {
         return Err(Errno::ENOTDIR);
@@ -61,5 +61,5 @@ pub fn notify(file: &File, mask: u32, signal: Notify) -> Result<(), Errno> {
         }
         None => list.push(Watch { listener: Listener::Signal { file: file.id, signal }, mask: events }),
     });
-    Ok(())
+    Ok(true)
 }

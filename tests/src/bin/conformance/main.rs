@@ -12,6 +12,7 @@
 
 mod ltp;
 mod pjdfstest;
+mod python;
 mod report;
 mod sandbox;
 mod suite;
@@ -26,7 +27,7 @@ use suite::{Outcome, Suite};
 
 /// Every suite, by the name it is called with.
 fn suites() -> Vec<Box<dyn Suite>> {
-    vec![Box::new(ltp::Ltp::default()), Box::new(pjdfstest::Pjdfstest::default())]
+    vec![Box::new(ltp::Ltp::default()), Box::new(pjdfstest::Pjdfstest::default()), Box::new(python::Python)]
 }
 
 fn main() -> ExitCode {
