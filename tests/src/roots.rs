@@ -87,8 +87,12 @@ impl Scratch {
         }
         let scratch = Self { dir };
         let at = |name| scratch.dir.path().join(name);
-        let options =
-            format!("lowerdir={},upperdir={},workdir={}", lower.display(), at("upper").display(), at("work").display());
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.display(),
+            at("upper").display(),
+            at("work").display()
+        );
         mount(Some("overlay"), &scratch.root(), Some("overlay"), MsFlags::empty(), Some(options.as_str()))
             .unwrap_or_else(|e| panic!("mount {options}: {e}"));
         scratch

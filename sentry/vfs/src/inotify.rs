@@ -29,9 +29,15 @@ static WATCHES: AtomicUsize = AtomicUsize::new(0);
 /// Who is told.
 #[derive(Clone)]
 enum Listener {
-    Instance { instance: Weak<Instance>, wd: i32 },
+    Instance {
+        instance: Weak<Instance>,
+        wd: i32,
+    },
     /// `F_NOTIFY` through the open file with that id.
-    Signal { file: u64, signal: dnotify::Notify },
+    Signal {
+        file: u64,
+        signal: dnotify::Notify,
+    },
 }
 
 impl Listener {

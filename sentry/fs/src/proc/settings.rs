@@ -104,12 +104,7 @@ pub(super) fn login_session(process: &Process) -> Result<Vec<u8>, Errno> {
 }
 
 /// Writes `loginuid`: one's own, by anybody the first time and by who has `CAP_AUDIT_CONTROL` later.
-pub(super) fn set_login_uid(
-    process: &Process,
-    _: &File,
-    offset: u64,
-    bytes: &[u8],
-) -> Result<(), Errno> {
+pub(super) fn set_login_uid(process: &Process, _: &File, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
     static SESSIONS: AtomicU32 = AtomicU32::new(1);
     let (group, caller) = (process.group()?, current().ok_or(Errno::EPERM)?);
     if !Arc::ptr_eq(&group, &caller.group) {
