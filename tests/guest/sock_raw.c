@@ -2,6 +2,7 @@
 #include "guest.h"
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <linux/genetlink.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -397,6 +398,56 @@ TEST(packets_sent) {
     struct tpacket_auxdata *x = (void *)CMSG_DATA(k);
     SAY("aux of %d: len %d snaplen %d net %d\n", (int)k->cmsg_len, x->tp_len, x->tp_snaplen, x->tp_net);
   }
+}
+TEST(filters) {
+  own_network();
+  int u = MUST(socket(AF_INET, SOCK_DGRAM, 0)), c = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+  struct sockaddr_in a = v4(5000);
+  OK(bind(u, SA(a)));
+  ERR(ENOENT, setsockopt(u, SOL_SOCKET, SO_DETACH_FILTER, &u, sizeof u));
+  // the first byte behind the header decides; of the others four are kept
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 8),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 'k', 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 12),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  struct sock_fprog prog = {LEN(code), code};
+  ERR(EINVAL, setsockopt(u, SOL_SOCKET, SO_ATTACH_FILTER, &prog, 4));
+  code[3].code = 0xffff;
+  ERR(EINVAL, setsockopt(u, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof prog));
+  code[3].code = BPF_RET | BPF_K;
+  OK(setsockopt(u, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof prog));
+  EQ(sendto(c, "no", 2, 0, SA(a)), 2);
+  EQ(sendto(c, "keep this", 9, 0, SA(a)), 9);
+  char b[100];
+  wait_at_most(u, 2000);
+  EQ(recv(u, b, sizeof b, 0), 4);
+  ERR(EAGAIN, recv(u, b, sizeof b, MSG_DONTWAIT));
+  on(u, SOL_SOCKET, SO_LOCK_FILTER);
+  ERR(EPERM, setsockopt(u, SOL_SOCKET, SO_DETACH_FILTER, &u, sizeof u));
+  ERR(EPERM, setsockopt(u, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof prog));
+  // of packets: UDP of IPv4 to port 5000, as tcpdump writes it
+  int p = packet_socket(SOCK_RAW, ETH_P_ALL);
+  struct sock_filter port[] = {
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 6),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 4),
+      BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 14),
+      BPF_STMT(BPF_LD | BPF_H | BPF_IND, 16),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 5000, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 40),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  struct sock_fprog two = {LEN(port), port};
+  OK(setsockopt(p, SOL_SOCKET, SO_ATTACH_FILTER, &two, sizeof two));
+  EQ(sendto(c, "keep this", 9, 0, SA(a)), 9);
+  a.sin_port = htons(5001);
+  sendto(c, "not this", 8, 0, SA(a));
+  EQ(recv(p, b, sizeof b, 0), 40);
+  EQ(recv(p, b, sizeof b, MSG_TRUNC), 40);
+  ERR(EAGAIN, recv(p, b, sizeof b, MSG_DONTWAIT));
 }
 TEST(tcp_is_seen) {
   own_network();

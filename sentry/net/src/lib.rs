@@ -15,6 +15,7 @@ pub mod caller;
 pub mod common;
 pub mod control;
 pub mod create;
+pub mod filter;
 pub mod hostnet;
 pub mod inet;
 pub mod ioctl;

@@ -9,6 +9,7 @@
 use crate::{
     caller::Caller,
     common::{Common, int_value, value_of},
+    filter::Packet,
     inet::{
         ancillary, stack,
         wire::{self, Ip},
@@ -54,7 +55,8 @@ struct State {
 
 #[derive(Default)]
 struct Queue {
-    sightings: VecDeque<Sighting>,
+    /// Frames, and how many bytes of each are kept.
+    sightings: VecDeque<(Sighting, usize)>,
     used: usize,
     stats: TpacketStats,
 }
@@ -100,6 +102,11 @@ impl PacketSocket {
         self.common.kind == SockType::Raw
     }
 
+    /// Bytes of a frame that are not for the application.
+    fn skipped(&self, frame: &[u8]) -> usize {
+        if self.is_raw() { 0 } else { ETH_HLEN.min(frame.len()) }
+    }
+
     /// Protocol, interface and bytes in use, for `/proc/net/packet`.
     pub(crate) fn describe(&self) -> (u16, i32, usize) {
         let (protocol, interface) = {
@@ -125,6 +132,13 @@ impl PacketSocket {
         if !wanted {
             return;
         }
+        let Sighting { protocol, kind, .. } = sighting;
+        let skip = self.skipped(&sighting.frame);
+        let bytes = sighting.frame.get(skip..).unwrap_or_default();
+        let Some(kept) = self.common.filter.kept(&Packet { bytes, network: ETH_HLEN - skip, protocol, kind })
+        else {
+            return;
+        };
         let size = sighting.frame.len() + OVERHEAD;
         {
             let mut queue = self.queue.lock();
@@ -134,7 +148,7 @@ impl PacketSocket {
                 return;
             }
             queue.used += size;
-            queue.sightings.push_back(sighting);
+            queue.sightings.push_back((sighting, kept));
         }
         self.common.queue.notify(Ready::IN | Ready::RDNORM);
     }
@@ -232,9 +246,10 @@ impl PacketSocket {
         self.common.check_error()?;
         let auxdata = self.state.lock().auxdata;
         let mut queue = self.queue.lock();
-        let sighting = queue.sightings.front().ok_or(Errno::EAGAIN)?.clone();
-        let skip = if self.is_raw() { 0 } else { ETH_HLEN.min(sighting.frame.len()) };
-        let data = sighting.frame.get(skip..).unwrap_or_default();
+        let (sighting, kept) = queue.sightings.front().ok_or(Errno::EAGAIN)?.clone();
+        let skip = self.skipped(&sighting.frame);
+        let whole = sighting.frame.get(skip..).unwrap_or_default();
+        let data = whole.get(..kept).unwrap_or(whole);
         let n = msg.put_datagram(data)?;
         if msg.wants_name {
             msg.name = Some(self.name_of(&sighting));
@@ -243,7 +258,7 @@ impl PacketSocket {
         if auxdata {
             let aux = TpacketAuxdata {
                 tp_status: TP_STATUS_USER,
-                tp_len: data.len() as u32,
+                tp_len: whole.len() as u32,
                 tp_snaplen: data.len() as u32,
                 tp_net: (ETH_HLEN - skip) as u16,
                 ..TpacketAuxdata::default()
@@ -409,8 +424,7 @@ impl SocketOps for PacketSocket {
     }
 
     fn readable_bytes(&self) -> Result<usize, Errno> {
-        let skip = if self.is_raw() { 0 } else { ETH_HLEN };
-        Ok(self.queue.lock().sightings.front().map_or(0, |s| s.frame.len().saturating_sub(skip)))
+        Ok(self.queue.lock().sightings.front().map_or(0, |(_, kept)| *kept))
     }
     fn unsent_bytes(&self) -> Result<usize, Errno> {
         Ok(0)

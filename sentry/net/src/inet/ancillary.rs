@@ -81,7 +81,7 @@ impl Outgoing {
                 (SOL_IP, IP_TTL) => how.ttl = small(data, 1, 0)?,
                 (SOL_IPV6, IPV6_HOPLIMIT | IPV6_2292HOPLIMIT) => how.ttl = small(data, -1, how.ttl)?,
                 (SOL_IPV6, IPV6_TCLASS) => how.tos = small(data, -1, 0)?,
-                (SOL_IPV6, IPV6_DONTFRAG) => drop(small(data, 0, 0)?),
+                (SOL_IPV6, IPV6_DONTFRAG) => small(data, 0, 0).map(|_| ())?,
                 (SOL_IP, IP_TOS) => {
                     how.tos = match data.as_slice() {
                         [byte] => i32::from(*byte),

@@ -120,7 +120,7 @@ pub(crate) fn refusal(ns: &NetNamespace, ip: &Ip, packet: &[u8], kind: u8, code:
     // The place of the next header's number, for IPv6's parameter problem.
     let rest = if (v6, kind) == (true, ICMPV6_PARAMPROB) { [0, 0, 0, 6] } else { [0; 4] };
     // Type of service of errors: internetwork control.
-    let header = Ip { tos: if v6 { 0 } else { ip.tos & 0x1e | 0xc0 }, ..header };
+    let header = Ip { tos: if v6 { 0 } else { (ip.tos & 0x1e) | 0xc0 }, ..header };
     header.packet(&wire::icmp(&header, kind, code, rest, quoted), Some(ns.taps.next_id()))
 }
 

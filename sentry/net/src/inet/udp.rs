@@ -12,10 +12,12 @@ use super::{
     errors::ErrorQueue,
     options::InetOptions,
     ports::{Bound, Ports, Request},
+    wire,
 };
 use crate::{
     caller::Caller,
     common::{Common, Flags, int_value, value_of},
+    filter,
     message::{Address, Control, OptionValue, RecvMsg, SendMsg},
     namespace::NetNamespace,
     socket::SocketOps,
@@ -178,9 +180,17 @@ impl UdpSocket {
         }
     }
 
-    fn receive_one(&self, datagram: Datagram) {
+    fn receive_one(&self, mut datagram: Datagram) {
         if !self.is_covered(&datagram) {
             return;
+        }
+        if self.common.filter.is_set() {
+            let (from, to) = (datagram.from, datagram.arrival.to);
+            let bytes = &wire::udp(from, to, &datagram.data);
+            let protocol = if to.is_ipv6() { ETH_P_IPV6 } else { ETH_P_IP };
+            let seen = filter::Packet { bytes, network: 0, protocol, kind: PACKET_HOST };
+            let Some(kept) = self.common.filter.kept(&seen) else { return };
+            datagram.data.truncate(kept.saturating_sub(wire::SHORT_HEADER)); // the header stays whole
         }
         let size = datagram.data.len() + OVERHEAD;
         {

@@ -8,6 +8,8 @@
 
 mod recv;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use super::{
     addr::{self, canonical},

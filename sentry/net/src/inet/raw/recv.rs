@@ -2,6 +2,7 @@
 
 use super::{OVERHEAD, Packet, RECEIVE, RawSocket};
 use crate::{
+    filter,
     inet::{
         addr,
         ancillary::{self, Arrival},
@@ -78,7 +79,14 @@ impl RawSocket {
         wire::fold(wire::sum(wire::pseudo(ip.src, ip.dst, ip.protocol, payload.len()), payload)) == 0
     }
 
-    fn queue_packet(&self, ip: &Ip, data: Arc<[u8]>, at: Timespec) {
+    fn queue_packet(&self, ip: &Ip, mut data: Arc<[u8]>, at: Timespec) {
+        let protocol = if ip.dst.is_ipv6() { ETH_P_IPV6 } else { ETH_P_IP };
+        let seen = filter::Packet { bytes: &data, network: 0, protocol, kind: PACKET_HOST };
+        match self.common.filter.kept(&seen) {
+            Some(kept) if kept < data.len() => data = data.get(..kept).unwrap_or_default().into(),
+            Some(_) => {}
+            None => return,
+        }
         let size = data.len() + OVERHEAD;
         {
             let mut queue = self.queue.lock();
