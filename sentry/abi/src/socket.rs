@@ -4,6 +4,9 @@
 #![allow(missing_docs, reason = "the names are Linux's, documented in socket(2), socket(7), ip(7), tcp(7)")]
 
 pub mod addr;
+pub mod diag;
+pub mod genetlink;
+pub mod icmp;
 pub mod ifreq;
 pub mod msg;
 pub mod netlink;
@@ -11,6 +14,9 @@ pub mod options;
 pub mod tcp;
 
 pub use addr::*;
+pub use diag::*;
+pub use genetlink::*;
+pub use icmp::*;
 pub use ifreq::*;
 pub use msg::*;
 pub use netlink::*;

@@ -42,12 +42,18 @@ fn make_device(ctx: &WalkContext, name: &[u8], device: &DeviceConfig) -> Result<
 
 /// Writes `net.ipv4.x` = value to `/proc/sys`. What is not there is logged: container managers pass settings unasked.
 pub fn write_settings(ctx: &WalkContext, settings: &BTreeMap<String, String>) {
-    for (name, value) in settings {
+    let others = settings.iter().filter(|(name, _)| network_setting(name).is_none());
+    for (name, value) in others {
         let path = format!("/proc/sys/{}", name.replace('.', "/"));
         if let Err(e) = write(ctx, path.as_bytes(), value.as_bytes()) {
             log::warn!("sysctl {name}={value}: {}", e.message());
         }
     }
+}
+
+/// The name of a setting that a network namespace has, as it knows it.
+pub fn network_setting(name: &str) -> Option<&str> {
+    name.strip_prefix("net.ipv4.").filter(|name| net::namespace::SETTINGS.contains(name))
 }
 
 fn write(ctx: &WalkContext, path: &[u8], value: &[u8]) -> Result<(), Errno> {

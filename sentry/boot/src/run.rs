@@ -205,10 +205,12 @@ fn container(
         stores: RefCell::new(stores),
     };
     let _ = kernel.new_net_namespace.set(Box::new(net::namespace::unshared));
-    let net = net::namespace::opaque(match config.network {
+    let net = match config.network {
         Network::Host => net::NetNamespace::of_host(user_ns.clone(), kernel.executor.reactor().clone()),
         Network::None | Network::Sandbox => net::NetNamespace::container(user_ns.clone()),
-    });
+    };
+    set_up_network(&net, config);
+    let net = net::namespace::opaque(net);
     let (mount, root) = builder.build(config, user_ns.clone())?;
     let names = UtsNames {
         host: config.hostname.clone().unwrap_or_else(|| "runsc-rs".into()).into_bytes(),
@@ -243,6 +245,16 @@ fn container(
         host_files,
         seccomp,
     })
+}
+
+/// Settings of the network, which `/proc/sys` knows only for tasks.
+fn set_up_network(net: &net::NetNamespace, config: &BootConfig) {
+    for (name, value) in &config.sysctl {
+        let Some(name) = crate::nodes::network_setting(name) else { continue };
+        if let Err(e) = net.set_setting(name, value.as_bytes(), &net.user_ns) {
+            log::warn!("sysctl net.ipv4.{name}={value}: {}", e.message());
+        }
+    }
 }
 
 /// `HOME` from the container's own user database, where the configuration gives none (as other runtimes do).

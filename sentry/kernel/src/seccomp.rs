@@ -7,7 +7,7 @@
 //! **Invariant:** a [`Program`] has passed [`Program::new`], so running it ends: all jumps go forward and its last instruction
 //! returns.
 
-mod bpf;
+pub mod bpf;
 pub mod notify;
 mod profile;
 

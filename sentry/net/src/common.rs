@@ -2,7 +2,7 @@
 //!
 //! **Lock order:** `rare` is a leaf; the rest is atomic.
 
-use crate::{caller::Caller, message::OptionValue, namespace::NetNamespace};
+use crate::{caller::Caller, filter::Filter, message::OptionValue, namespace::NetNamespace};
 use abi::{Cap, Errno, SockType, socket::*, time::Timeval};
 use ksync::{Mutex, Ready, WaitQueue, rank};
 use std::sync::{
@@ -107,6 +107,8 @@ pub struct Common {
     rcvtimeo: AtomicU64,
     sndtimeo: AtomicU64,
     rcvlowat: AtomicI32,
+    /// `SO_ATTACH_FILTER`.
+    pub filter: Filter,
     rare: Mutex<Rare>,
 }
 
@@ -144,6 +146,7 @@ impl Common {
             rcvtimeo: AtomicU64::new(0),
             sndtimeo: AtomicU64::new(0),
             rcvlowat: AtomicI32::new(1),
+            filter: Filter::default(),
             rare: Mutex::new(
                 rank::LEAF,
                 Rare {
@@ -291,6 +294,8 @@ impl Common {
         if let Some(flag) = flag_of(name) {
             let on = option_int(value)? != 0;
             match name {
+                // A filter cannot be unlocked again.
+                SO_LOCK_FILTER if !on && self.has(Flags::LOCK_FILTER) => return Err(Errno::EPERM),
                 SO_DEBUG if on && !has(Cap::NET_ADMIN) => return Err(Errno::EACCES),
                 SO_PASSCRED | SO_PASSPIDFD | SO_PASSSEC
                     if self.family != AF_UNIX && self.family != AF_NETLINK && name != SO_PASSCRED =>
@@ -393,11 +398,13 @@ impl Common {
                 self.rare.lock().max_pacing_rate = rate;
             }
             SO_PREFER_BUSY_POLL | SO_BUSY_POLL_BUDGET => privileged(Cap::NET_ADMIN)?,
-            // There is no packet filter here: none can be attached, so none can be taken off.
-            SO_DETACH_FILTER | SO_DETACH_REUSEPORT_BPF => return Err(Errno::ENOENT),
+            SO_ATTACH_FILTER | SO_DETACH_FILTER if self.has(Flags::LOCK_FILTER) => return Err(Errno::EPERM),
+            SO_ATTACH_FILTER => self.filter.attach(caller, value)?,
+            SO_DETACH_FILTER => self.filter.detach()?,
+            SO_DETACH_REUSEPORT_BPF => return Err(Errno::ENOENT),
             SO_CNX_ADVICE => {}
             SO_PEEK_OFF => return Err(Errno::EOPNOTSUPP),
-            // Filters, pacing by time and reserved memory are not there.
+            // Filters of extended BPF, pacing by time and reserved memory are not there.
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::{
     caller::Caller, hostnet::HostSocket, inet, namespace::NetNamespace, netlink::NetlinkSocket,
-    socket::SocketOps, unix::UnixSocket,
+    packet::PacketSocket, socket::SocketOps, unix::UnixSocket,
 };
 use abi::{Cap, Errno, SockType, socket::*};
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub fn socket(
         AF_INET | AF_INET6 => inet::create(ns, caller, family, kind, protocol)?,
         AF_NETLINK => NetlinkSocket::new(ns.clone(), kind, protocol, uid)?,
         AF_PACKET if !caller.cred().has_cap_in(&ns.user_ns, Cap::NET_RAW) => return Err(Errno::EPERM),
+        // The host's packets are not ours to see.
+        AF_PACKET if ns.host.is_none() => PacketSocket::new(ns, kind, protocol, uid)?,
         // Devices and protocols that there are no drivers for.
         _ => return Err(Errno::EAFNOSUPPORT),
     };

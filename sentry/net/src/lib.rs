@@ -1,7 +1,7 @@
 //! Sockets.
 //!
 //! [`socket::Socket`] is a socket as an open file around [`socket::SocketOps`], which each family implements:
-//! [`unix`], [`inet`] (TCP and UDP over the loopback of a [`NetNamespace`]), [`netlink`], and [`hostnet`] (`--network=host`: inet
+//! [`unix`], [`inet`] (TCP, UDP and raw sockets over the loopback of a [`NetNamespace`]), [`packet`], [`netlink`], and [`hostnet`] (`--network=host`: inet
 //! sockets of the host). [`create`] makes them, [`procfs`] renders `/proc/net`, [`ioctl`] answers requests about interfaces.
 //!
 //! **Nothing here sleeps** (see [`socket`]). **Lock order:** [`ksync::rank`]: tables of names and ports, files in flight,
@@ -15,14 +15,17 @@ pub mod caller;
 pub mod common;
 pub mod control;
 pub mod create;
+pub mod filter;
 pub mod hostnet;
 pub mod inet;
 pub mod ioctl;
 pub mod message;
 pub mod namespace;
 pub mod netlink;
+pub mod packet;
 pub mod procfs;
 pub mod socket;
+pub mod taps;
 #[cfg(test)]
 mod tests;
 pub mod unix;

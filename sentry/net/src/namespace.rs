@@ -1,7 +1,7 @@
 //! [`NetNamespace`]: a network of its own (`network_namespaces(7)`): the loopback interface, ports, abstract names.
 
-use crate::{inet::ports::Ports, netlink::NetlinkPorts, socket::SocketOps, unix::AbstractNames};
-use abi::socket::IffFlags;
+use crate::{inet::ports::Ports, netlink::NetlinkPorts, socket::SocketOps, taps::Taps, unix::AbstractNames};
+use abi::{Errno, socket::IffFlags};
 use kernel::namespaces::OpaqueNamespace;
 use ksync::{Mutex, exec::Reactor, rank};
 use std::{
@@ -17,6 +17,9 @@ use vfs::UserNamespace;
 pub const LOOPBACK_INDEX: i32 = 1;
 /// Its name.
 pub const LOOPBACK_NAME: &[u8] = b"lo";
+
+/// Names below `net.ipv4` of settings that each namespace has and acts on.
+pub const SETTINGS: &[&str] = &["ping_group_range", "ip_unprivileged_port_start"];
 
 /// The loopback interface.
 pub struct Loopback {
@@ -73,6 +76,12 @@ pub struct NetNamespace {
     pub udplite_ports: Arc<Ports>,
     /// Netlink's port numbers.
     pub netlink_ports: NetlinkPorts,
+    /// Raw and packet sockets, which see packets.
+    pub taps: Taps,
+    /// `net.ipv4.ping_group_range`: groups whose members may open ping sockets, as the kernel's ids; the first one in the upper half.
+    ping_groups: AtomicU64,
+    /// `net.ipv4.ip_unprivileged_port_start`: ports below it need `CAP_NET_BIND_SERVICE`.
+    pub unprivileged_port_start: AtomicU32,
     sockets: Mutex<BTreeMap<u64, Weak<dyn SocketOps>>>,
 }
 
@@ -100,6 +109,9 @@ impl NetNamespace {
             udp_ports: Ports::new(),
             udplite_ports: Ports::new(),
             netlink_ports: NetlinkPorts::default(),
+            taps: Taps::default(),
+            unprivileged_port_start: AtomicU32::new(1024),
+            ping_groups: AtomicU64::new(1 << 32), // 1 to 0: nobody
             sockets: Mutex::new(rank::LEAF, BTreeMap::new()),
         })
     }
@@ -116,6 +128,58 @@ impl NetNamespace {
         let ns = Self::make(user_ns, Some(reactor));
         ns.loopback.set_up(true);
         ns
+    }
+
+    /// First and last group of `net.ipv4.ping_group_range`.
+    pub fn ping_groups(&self) -> (vfs::Gid, vfs::Gid) {
+        let both = self.ping_groups.load(Ordering::Relaxed);
+        (vfs::Gid((both >> 32) as u32), vfs::Gid(both as u32))
+    }
+    /// Sets it.
+    pub fn set_ping_groups(&self, first: vfs::Gid, last: vfs::Gid) {
+        self.ping_groups.store(u64::from(first.0) << 32 | u64::from(last.0), Ordering::Relaxed);
+    }
+    /// Reads one of [`SETTINGS`], as `/proc/sys` shows it to members of `user_ns`.
+    pub fn setting(&self, name: &str, user_ns: &UserNamespace) -> Option<String> {
+        Some(match name {
+            "ping_group_range" => {
+                let (first, last) = self.ping_groups();
+                format!("{}\t{}\n", user_ns.show_gid(first), user_ns.show_gid(last))
+            }
+            "ip_unprivileged_port_start" => {
+                format!("{}\n", self.unprivileged_port_start.load(Ordering::Relaxed))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Sets one of [`SETTINGS`]; `EINVAL`, `ENOENT`.
+    pub fn set_setting(&self, name: &str, value: &[u8], user_ns: &UserNamespace) -> Result<(), Errno> {
+        let text = std::str::from_utf8(value).map_err(|_| Errno::EINVAL)?;
+        let words = text.split(|c: char| c.is_ascii_whitespace() || c == '\0').filter(|w| !w.is_empty());
+        let numbers: Vec<u32> = words.map(str::parse).collect::<Result<_, _>>().map_err(|_| Errno::EINVAL)?;
+        match (name, numbers.as_slice()) {
+            // Linux takes a range that is upside down for nobody's.
+            ("ping_group_range", [first, last]) if first > last => {
+                self.set_ping_groups(vfs::Gid(1), vfs::Gid(0));
+            }
+            ("ping_group_range", [first, last]) => {
+                let gid = |n: u32| user_ns.gid(n).ok_or(Errno::EINVAL);
+                self.set_ping_groups(gid(*first)?, gid(*last)?);
+            }
+            ("ip_unprivileged_port_start", [port @ 0..=65535]) => {
+                self.unprivileged_port_start.store(*port, Ordering::Relaxed);
+            }
+            ("ping_group_range" | "ip_unprivileged_port_start", _) => return Err(Errno::EINVAL),
+            _ => return Err(Errno::ENOENT),
+        }
+        Ok(())
+    }
+
+    /// Whether `cred` may open ping sockets.
+    pub fn may_ping(&self, cred: &vfs::Credentials) -> bool {
+        let (first, last) = self.ping_groups();
+        std::iter::once(&cred.egid).chain(cred.groups.iter()).any(|g| (first.0..=last.0).contains(&g.0))
     }
 
     /// The index of an interface.

@@ -1,13 +1,18 @@
 //! What `/proc/net` shows.
 
 use crate::{
-    inet::{tcp::TcpSocket, udp::UdpSocket},
+    common::Common,
+    inet::{raw::RawSocket, tcp::TcpSocket, udp::UdpSocket},
     namespace::NetNamespace,
     netlink::NetlinkSocket,
+    packet::PacketSocket,
     socket::SocketOps,
     unix::{UnixName, UnixSocket},
 };
-use abi::socket::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, TcpState};
+use abi::{
+    SockType,
+    socket::{AF_INET, AF_INET6, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDPLITE, TcpState},
+};
 use std::{
     fmt::Write,
     net::{IpAddr, SocketAddr},
@@ -56,21 +61,23 @@ const DATAGRAM_HEADER: &str = "   sl  local_address rem_address   st tx_queue rx
 pub fn render(ns: &NetNamespace, name: &str) -> Option<String> {
     Some(match name {
         "unix" => unix(ns),
-        "tcp" => inet(ns, AF_INET, IPPROTO_TCP, &format!("{INET_HEADER:<149}\n")),
-        "tcp6" => inet(ns, AF_INET6, IPPROTO_TCP, &format!("{INET6_HEADER}\n")),
-        "udp" => inet(ns, AF_INET, IPPROTO_UDP, &format!("{DATAGRAM_HEADER}\n")),
-        "udp6" => inet(ns, AF_INET6, IPPROTO_UDP, &format!("{INET6_HEADER} ref pointer drops\n")),
-        "udplite" => inet(ns, AF_INET, IPPROTO_UDPLITE, &format!("{DATAGRAM_HEADER}\n")),
-        "udplite6" => inet(ns, AF_INET6, IPPROTO_UDPLITE, &format!("{INET6_HEADER} ref pointer drops\n")),
-        "raw" | "icmp" => format!("{INET_HEADER} ref pointer drops\n"),
-        "raw6" | "icmp6" => format!("{INET6_HEADER} ref pointer drops\n"),
+        "tcp" => inet(ns, AF_INET, Listed::Tcp, &format!("{INET_HEADER:<149}\n")),
+        "tcp6" => inet(ns, AF_INET6, Listed::Tcp, &format!("{INET6_HEADER}\n")),
+        "udp" => inet(ns, AF_INET, Listed::Udp, &format!("{DATAGRAM_HEADER}\n")),
+        "udp6" => inet(ns, AF_INET6, Listed::Udp, &format!("{INET6_HEADER} ref pointer drops\n")),
+        "udplite" => inet(ns, AF_INET, Listed::UdpLite, &format!("{DATAGRAM_HEADER}\n")),
+        "udplite6" => inet(ns, AF_INET6, Listed::UdpLite, &format!("{INET6_HEADER} ref pointer drops\n")),
+        "raw" => inet(ns, AF_INET, Listed::Raw, &format!("{INET_HEADER} ref pointer drops\n")),
+        "raw6" => inet(ns, AF_INET6, Listed::Raw, &format!("{INET6_HEADER} ref pointer drops\n")),
+        "icmp" => inet(ns, AF_INET, Listed::Ping, &format!("{DATAGRAM_HEADER}\n")),
+        "icmp6" => inet(ns, AF_INET6, Listed::Ping, &format!("{INET6_HEADER} ref pointer drops\n")),
         "dev" => dev(ns),
         "route" => format!("{:<127}\n", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"),
         "if_inet6" if ns.loopback.is_up() => "00000000000000000000000000000001 01 80 10 80       lo\n".into(),
         "if_inet6" => String::new(),
         "ipv6_route" => ipv6_route(ns),
         "netlink" => netlink(ns),
-        "packet" => "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n".into(),
+        "packet" => packet(ns),
         "sockstat" => sockstat(ns),
         "sockstat6" => sockstat6(ns),
         "snmp" => snmp(),
@@ -130,39 +137,103 @@ fn hex(family: u16, addr: SocketAddr) -> String {
     format!("{ip}:{:04X}", addr.port())
 }
 
-fn inet(ns: &NetNamespace, family: u16, protocol: i32, header: &str) -> String {
+/// What a file about inet sockets lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Tcp,
+    Udp,
+    UdpLite,
+    Raw,
+    Ping,
+}
+
+impl Listed {
+    /// Whether a socket, of one of the two families, is one of these.
+    fn has(self, common: &Common) -> bool {
+        let kind = match (common.kind, common.protocol) {
+            (SockType::Raw, _) => Self::Raw,
+            (SockType::Stream, _) => Self::Tcp,
+            (_, IPPROTO_ICMP | IPPROTO_ICMPV6) => Self::Ping,
+            (_, IPPROTO_UDPLITE) => Self::UdpLite,
+            _ => Self::Udp,
+        };
+        kind == self
+    }
+}
+
+fn packet(ns: &NetNamespace) -> String {
+    let mut text = String::from("sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n");
+    for socket in ns.sockets() {
+        let Some(packet) = socket.as_any().downcast_ref::<PacketSocket>() else { continue };
+        let (protocol, interface, used) = packet.describe();
+        let common = socket.common();
+        let (kind, uid, running) = (common.kind.to_raw(), common.uid.0, u8::from(protocol != 0));
+        let _ = writeln!(
+            text,
+            "{:016x} {:<6} {kind:<4} {protocol:04x}   {interface:<5} {running:1} {used:<6} {uid:<6} {:<6}",
+            0,
+            2,
+            ino(&socket)
+        );
+    }
+    text
+}
+
+/// What all files about inet sockets show of one; `queues` are bytes to be sent and to be received.
+fn inet_row(
+    socket: &Arc<dyn SocketOps>,
+    state: TcpState,
+    ends: (SocketAddr, SocketAddr),
+    queues: (usize, usize),
+) -> String {
+    let common = socket.common();
+    let (local, remote) = (hex(common.family, ends.0), hex(common.family, ends.1));
+    let (uid, ino, state) = (common.uid.0, ino(socket), state as u8);
+    let (unsent, waiting) = queues;
+    format!(
+        "{local} {remote} {state:02X} {unsent:08X}:{waiting:08X} 00:00000000 00000000 {uid:5}        0 {ino}"
+    )
+}
+
+fn inet(ns: &NetNamespace, family: u16, listed: Listed, header: &str) -> String {
     let mut text = header.to_owned();
     let mut line = 0;
     for socket in ns.sockets() {
         let common = socket.common();
-        if common.family != family || common.protocol != protocol {
+        if common.family != family || !listed.has(common) {
             continue;
         }
-        let (state, (local, remote), waiting) = if let Some(tcp) = socket.as_any().downcast_ref::<TcpSocket>()
-        {
-            (tcp.tcp_state(), tcp.ends(), socket.readable_bytes().unwrap_or(0))
-        } else if let Some(udp) = socket.as_any().downcast_ref::<UdpSocket>() {
-            let connected = socket.peer_name().is_ok();
-            (if connected { TcpState::Established } else { TcpState::Close }, udp.ends(), udp.used())
+        let connected = |yes| if yes { TcpState::Established } else { TcpState::Close };
+        let any = socket.as_any();
+        let (state, ends, queues, drops) = if let Some(tcp) = any.downcast_ref::<TcpSocket>() {
+            let waiting = match tcp.backlog() {
+                Some((waiting, _)) => waiting,
+                None => socket.readable_bytes().unwrap_or(0),
+            };
+            (tcp.tcp_state(), tcp.ends(), (socket.unsent_bytes().unwrap_or(0), waiting), 0)
+        } else if let Some(udp) = any.downcast_ref::<UdpSocket>() {
+            let (used, drops) = udp.used();
+            (connected(socket.peer_name().is_ok()), udp.ends(), (0, used), drops)
+        } else if let Some(raw) = any.downcast_ref::<RawSocket>() {
+            let ((used, drops), ends) = (raw.used(), raw.ends());
+            (connected(!ends.1.ip().is_unspecified()), ends, (0, used), drops)
         } else {
             continue;
         };
-        if local.port() == 0 {
+        if ends.0.port() == 0 {
             continue; // Linux lists what is bound
         }
-        let (uid, ino) = (common.uid.0, ino(&socket));
-        let (local, remote) = (hex(family, local), hex(family, remote));
-        let state = state as u8;
-        let start = format!(
-            "{local} {remote} {state:02X} {:08X}:{waiting:08X} 00:00000000 00000000 {uid:5}        0 {ino}",
-            0
-        );
-        let _ = match protocol {
-            IPPROTO_TCP => {
+        let start = inet_row(&socket, state, ends, queues);
+        let _ = match listed {
+            Listed::Tcp => {
                 let row = format!("{line:4}: {start} 1 0000000000000000 100 0 0 10 0");
                 writeln!(text, "{row:<149}")
             }
-            _ => writeln!(text, "{line:5}: {start} 2 0000000000000000 0"),
+            Listed::Raw => {
+                let number = ends.0.port();
+                writeln!(text, "{number:4}: {start} 2 0000000000000000 {drops}")
+            }
+            _ => writeln!(text, "{line:5}: {start} 2 0000000000000000 {drops}"),
         };
         line += 1;
     }
@@ -200,26 +271,25 @@ fn netlink(ns: &NetNamespace) -> String {
     text
 }
 
-/// How many sockets there are in all, of TCP, of UDP, of UDP-Lite.
-fn counts(ns: &NetNamespace, family: u16) -> (usize, [usize; 3]) {
+/// How many sockets there are in all, of TCP, of UDP, of UDP-Lite and raw ones.
+fn counts(ns: &NetNamespace, family: u16) -> (usize, [usize; 4]) {
     let all = ns.sockets();
-    let of = |protocol: i32| {
-        all.iter().filter(|s| s.common().family == family && s.common().protocol == protocol).count()
-    };
-    (all.len(), [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE].map(of))
+    let of =
+        |listed: Listed| all.iter().filter(|s| s.common().family == family && listed.has(s.common())).count();
+    (all.len(), [Listed::Tcp, Listed::Udp, Listed::UdpLite, Listed::Raw].map(of))
 }
 
 fn sockstat(ns: &NetNamespace) -> String {
-    let (all, [tcp, udp, lite]) = counts(ns, AF_INET);
+    let (all, [tcp, udp, lite, raw]) = counts(ns, AF_INET);
     format!(
-        "sockets: used {all}\nTCP: inuse {tcp} orphan 0 tw 0 alloc {tcp} mem 0\nUDP: inuse {udp} mem 0\nUDPLITE: inuse {lite}\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"
+        "sockets: used {all}\nTCP: inuse {tcp} orphan 0 tw 0 alloc {tcp} mem 0\nUDP: inuse {udp} mem 0\nUDPLITE: inuse {lite}\nRAW: inuse {raw}\nFRAG: inuse 0 memory 0\n"
     )
 }
 
 fn sockstat6(ns: &NetNamespace) -> String {
-    let (_, [tcp, udp, lite]) = counts(ns, AF_INET6);
+    let (_, [tcp, udp, lite, raw]) = counts(ns, AF_INET6);
     format!(
-        "TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse {lite}\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n"
+        "TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse {lite}\nRAW6: inuse {raw}\nFRAG6: inuse 0 memory 0\n"
     )
 }
 

@@ -70,6 +70,10 @@ pub trait SocketOps: Send + Sync + Any {
     fn readable_bytes(&self) -> Result<usize, Errno>;
     /// Bytes that have been sent and not been received (`SIOCOUTQ`).
     fn unsent_bytes(&self) -> Result<usize, Errno>;
+    /// What `shutdown(2)` ended: 1 receiving, 2 sending.
+    fn shut_down(&self) -> u8 {
+        0
+    }
     /// `ioctl(2)` requests of the family.
     fn ioctl(&self, caller: Caller<'_>, mem: &dyn UserMemory, cmd: u32, arg: u64) -> Result<u64, Errno> {
         let _ = (caller, mem, cmd, arg);

@@ -5,6 +5,7 @@ use crate::pseudo::{Child, StaticDir, file, text, writable};
 use abi::{Errno, process::Cap};
 use kernel::{Kernel, current, namespaces::UtsNames, pid::PID_MAX};
 use ksync::{Mutex, rank};
+use net::NetNamespace;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
@@ -364,6 +365,29 @@ fn fs_dir(kernel: &Arc<Kernel>) -> Child {
     ])
 }
 
+/// A setting of the caller's network namespace below `net.ipv4`.
+fn of_network(name: &'static str) -> Child {
+    let find = || {
+        let task = current().ok_or(Errno::EIO)?;
+        let ns = task.namespaces().net.get::<NetNamespace>().ok_or(Errno::EIO)?;
+        Ok::<_, Errno>((task, ns))
+    };
+    writable(
+        0o644,
+        move || {
+            let (task, ns) = find()?;
+            ns.setting(name, &task.cred().user_ns).ok_or(Errno::EIO)
+        },
+        move |bytes| {
+            let (task, ns) = find()?;
+            if !task.cred().has_cap_in(&ns.user_ns, Cap::NET_ADMIN) {
+                return Err(Errno::EPERM);
+            }
+            ns.set_setting(name, bytes, &task.cred().user_ns)
+        },
+    )
+}
+
 fn net_dir() -> Child {
     let core = dir(vec![
         ("somaxconn", count(4096)),
@@ -412,12 +436,12 @@ fn net_dir() -> Child {
     let ipv4 = dir(vec![
         ("ip_local_port_range", words("32768\t60999")),
         ("ip_local_reserved_ports", words("")),
-        ("ip_unprivileged_port_start", number(1024, 0, 65535)),
+        ("ip_unprivileged_port_start", of_network("ip_unprivileged_port_start")),
         ("ip_nonlocal_bind", number(0, 0, 1)),
         ("ip_forward", number(0, 0, 1)),
         ("ip_default_ttl", number(64, 1, 255)),
         ("ip_no_pmtu_disc", number(0, 0, 3)),
-        ("ping_group_range", words("0\t2147483647")),
+        ("ping_group_range", of_network("ping_group_range")),
         ("icmp_echo_ignore_all", number(0, 0, 1)),
         ("icmp_echo_ignore_broadcasts", number(1, 0, 1)),
         ("igmp_max_memberships", count(20)),

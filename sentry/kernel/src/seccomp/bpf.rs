@@ -1,6 +1,23 @@
-//! Classic BPF as `seccomp(2)` takes it: checked once, then interpreted.
+//! Classic BPF as `seccomp(2)` and `SO_ATTACH_FILTER` take it: checked once, then interpreted.
 
 use abi::{Errno, process::*};
+
+/// What a program looks at.
+pub trait Input {
+    /// How many bytes there are.
+    fn size(&self) -> u32;
+    /// 1, 2 or 4 bytes at `offset` as a number; `None` ends the program.
+    fn load(&self, offset: u32, bytes: u32) -> Option<u32>;
+}
+
+impl Input for SeccompData {
+    fn size(&self) -> u32 {
+        DATA_LEN
+    }
+    fn load(&self, offset: u32, _: u32) -> Option<u32> {
+        Some(word(self, offset))
+    }
+}
 
 /// A program that was checked.
 pub struct Program(Box<[SockFilter]>);
@@ -12,6 +29,18 @@ impl Program {
     /// Checks a program; `EINVAL` for what seccomp does not run. Scratch memory is zero at first, where Linux refuses programs
     /// that read it before they write it.
     pub fn new(instructions: Vec<SockFilter>) -> Result<Self, Errno> {
+        Self::checked(instructions, &is_valid)
+    }
+
+    /// Checks a program that looks at packets; `EINVAL`.
+    pub fn for_packets(instructions: Vec<SockFilter>) -> Result<Self, Errno> {
+        Self::checked(instructions, &|i, left| is_valid_for_packets(i) || is_valid(i, left))
+    }
+
+    fn checked(
+        instructions: Vec<SockFilter>,
+        is_valid: &dyn Fn(&SockFilter, usize) -> bool,
+    ) -> Result<Self, Errno> {
         let len = instructions.len();
         if len == 0 || len > BPF_MAXINSNS {
             return Err(Errno::EINVAL);
@@ -41,17 +70,29 @@ impl Program {
 
     /// Its answer, `SECCOMP_RET_*`.
     pub fn run(&self, data: &SeccompData) -> u32 {
+        self.run_on(data).unwrap_or(SECCOMP_RET_KILL_THREAD)
+    }
+
+    /// Its answer; `None` where it divides by zero or looks at what is not there.
+    pub fn run_on(&self, input: &impl Input) -> Option<u32> {
         let (mut a, mut x, mut memory, mut pc) = (0u32, 0u32, [0u32; BPF_MEMWORDS], 0usize);
         while let Some(i) = self.0.get(pc) {
             pc += 1;
             let slot = i.k as usize % BPF_MEMWORDS;
             let operand = if i.code & BPF_X != 0 { x } else { i.k };
             match i.code & 7 {
-                BPF_RET => return if i.code & 0x18 == BPF_A { a } else { i.k },
+                BPF_RET => return Some(if i.code & 0x18 == BPF_A { a } else { i.k }),
                 BPF_LD | BPF_LDX => {
+                    let bytes = match i.code & 0x18 {
+                        BPF_H => 2,
+                        BPF_B => 1,
+                        _ => 4,
+                    };
                     let value = match i.code & 0xe0 {
-                        BPF_ABS => word(data, i.k),
-                        BPF_LEN => DATA_LEN,
+                        BPF_ABS => input.load(i.k, bytes)?,
+                        BPF_IND => input.load(x.wrapping_add(i.k), bytes)?,
+                        BPF_MSH => (input.load(i.k, 1)? & 15) * 4,
+                        BPF_LEN => input.size(),
                         BPF_MEM => memory.get(slot).copied().unwrap_or(0),
                         _ => i.k,
                     };
@@ -62,10 +103,7 @@ impl Program {
                         *word = if class == BPF_ST { a } else { x };
                     }
                 }
-                BPF_ALU => match alu(i.code & 0xf0, a, operand) {
-                    Some(value) => a = value,
-                    None => return SECCOMP_RET_KILL_THREAD, // division by zero
-                },
+                BPF_ALU => a = alu(i.code & 0xf0, a, operand)?,
                 BPF_JMP => {
                     let holds = match i.code & 0xf0 {
                         BPF_JA => {
@@ -83,7 +121,7 @@ impl Program {
                 _ => x = a,
             }
         }
-        SECCOMP_RET_KILL_THREAD // not reached: the last instruction returns
+        None // not reached: the last instruction returns
     }
 }
 
@@ -93,6 +131,7 @@ fn alu(op: u16, a: u32, b: u32) -> Option<u32> {
         BPF_SUB => a.wrapping_sub(b),
         BPF_MUL => a.wrapping_mul(b),
         BPF_DIV => a.checked_div(b)?,
+        BPF_MOD => a.checked_rem(b)?,
         BPF_AND => a & b,
         BPF_OR => a | b,
         BPF_XOR => a ^ b,
@@ -133,6 +172,17 @@ fn is_valid(i: &SockFilter, left: usize) -> bool {
         },
         BPF_RET => matches!(i.code & !7, BPF_K | BPF_A),
         _ => matches!(i.code & !7, BPF_TAX | BPF_TXA),
+    }
+}
+
+/// What only programs for packets may do: look at any bytes of them, and divide for the rest.
+fn is_valid_for_packets(i: &SockFilter) -> bool {
+    let size = matches!(i.code & 0x18, BPF_W | BPF_H | BPF_B);
+    match i.code & 7 {
+        BPF_LD => size && matches!(i.code & !0x1f, BPF_ABS | BPF_IND),
+        BPF_LDX => i.code & !7 == BPF_B | BPF_MSH,
+        BPF_ALU => matches!(i.code & !0xf, BPF_MOD) && (i.code & BPF_X != 0 || i.k != 0),
+        _ => false,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use crate::{caller::Caller, message::Address, namespace::NetNamespace};
 use abi::{Cap, Errno, socket::*};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::atomic::Ordering,
+};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// The family that an address says it is of.
@@ -54,7 +57,8 @@ pub fn parse_for_bind(family: u16, addr: &[u8]) -> Result<SocketAddr, Errno> {
 
 /// Whether `caller` may bind to `port`; `EACCES`.
 pub fn check_port(ns: &NetNamespace, caller: &Caller<'_>, port: u16) -> Result<(), Errno> {
-    let open = port == 0 || port >= super::ports::UNPRIVILEGED;
+    let first = ns.unprivileged_port_start.load(Ordering::Relaxed);
+    let open = port == 0 || u32::from(port) >= first;
     if open || caller.cred().has_cap_in(&ns.user_ns, Cap::NET_BIND_SERVICE) {
         Ok(())
     } else {

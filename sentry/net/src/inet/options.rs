@@ -48,6 +48,7 @@ const NUMBERS: &[Number] = &[
     (SOL_IP, IP_UNICAST_IF, 0, i32::MIN, i32::MAX),
     (SOL_IP, IP_LOCAL_PORT_RANGE, 0, i32::MIN, i32::MAX),
     (SOL_IPV6, IPV6_V6ONLY, 0, 0, 1),
+    (SOL_IPV6, IPV6_HDRINCL, 0, 0, 1),
     (SOL_IPV6, IPV6_UNICAST_HOPS, 64, 0, 255),
     (SOL_IPV6, IPV6_MULTICAST_HOPS, 1, 0, 255),
     (SOL_IPV6, IPV6_MULTICAST_LOOP, 1, 0, 1),
@@ -161,6 +162,11 @@ impl InetOptions {
     /// The number `name`, if it was ever set.
     pub fn is_set(&self, level: i32, name: i32) -> Option<i32> {
         self.0.lock().numbers.get(&(level, name)).copied()
+    }
+
+    /// Gives the number `name` another value to begin with.
+    pub fn set_number(&self, level: i32, name: i32, value: i32) {
+        self.0.lock().numbers.insert((level, name), value);
     }
 
     /// Whether the number `name` is not 0.

@@ -13,8 +13,6 @@ use std::{
 
 /// `net.ipv4.ip_local_port_range`.
 pub const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
-/// Ports below this one need `CAP_NET_BIND_SERVICE` (`net.ipv4.ip_unprivileged_port_start`).
-pub const UNPRIVILEGED: u16 = 1024;
 
 /// What is asked for.
 #[derive(Clone)]
@@ -184,6 +182,13 @@ impl Ports {
         let equal: Vec<_> = all.into_iter().filter(|(fit, _)| *fit == best).collect();
         let at = usize::from(from.port().wrapping_mul(0x9e37) >> 5) % equal.len().max(1);
         equal.into_iter().nth(at).map(|(_, socket)| socket)
+    }
+
+    /// Whether any socket is bound to `to`.
+    pub fn has(&self, to: SocketAddr) -> bool {
+        let inner = self.0.lock();
+        let entries = inner.ports.get(&to.port()).map(Vec::as_slice).unwrap_or_default();
+        entries.iter().any(|e| e.request.ip == to.ip() || e.request.ip.is_unspecified())
     }
 
     /// Every socket that takes datagrams for `to`, with how well it fits.

@@ -8,23 +8,22 @@ mod send;
 
 use super::{
     addr::{self, canonical},
+    ancillary::{self, Arrival},
+    errors::ErrorQueue,
     options::InetOptions,
     ports::{Bound, Ports, Request},
+    wire,
 };
 use crate::{
     caller::Caller,
     common::{Common, Flags, int_value, value_of},
+    filter,
     message::{Address, Control, OptionValue, RecvMsg, SendMsg},
-    namespace::{LOOPBACK_INDEX, NetNamespace},
+    namespace::NetNamespace,
     socket::SocketOps,
 };
-use abi::{
-    Errno, SockType,
-    socket::*,
-    time::{Timespec, Timeval},
-};
+use abi::{Errno, SockType, socket::*};
 use ksync::{Mutex, Ready, rank};
-use smallvec::SmallVec;
 use std::{
     any::Any,
     collections::VecDeque,
@@ -41,8 +40,6 @@ const SEND: u8 = 2;
 const BOTH: u8 = RECEIVE | SEND;
 /// The longest datagram: what fits a packet of IPv4.
 const MAX_DATAGRAM: usize = 65507;
-/// Bytes of the header.
-const UDP_HEADER: usize = 8;
 /// What a datagram takes of the receive buffer beside its data.
 const OVERHEAD: usize = 576;
 
@@ -58,21 +55,25 @@ struct State {
     corked: Option<(SocketAddr, Vec<u8>)>,
 }
 
-struct Datagram {
-    data: Vec<u8>,
-    from: SocketAddr,
-    to: SocketAddr,
-    ttl: i32,
-    tos: i32,
+/// A datagram on its way, or several of one size.
+pub(crate) struct Datagram {
+    /// Data.
+    pub data: Vec<u8>,
+    /// Source.
+    pub from: SocketAddr,
+    /// What its header says.
+    pub arrival: Arrival,
+    /// Bytes of each datagram of several; 0 if it is one.
+    pub segment: usize,
     /// Bytes, with the header, that the sender's checksum covers, where that is not all.
-    covered: Option<usize>,
-    at: Timespec,
+    pub covered: Option<usize>,
 }
 
 #[derive(Default)]
 struct Queue {
     datagrams: VecDeque<Datagram>,
     used: usize,
+    drops: u64,
 }
 
 /// A UDP socket.
@@ -83,6 +84,7 @@ pub struct UdpSocket {
     state: Mutex<State>,
     queue: Mutex<Queue>,
     shutdown: AtomicU8,
+    errors: ErrorQueue,
 }
 
 impl UdpSocket {
@@ -95,6 +97,7 @@ impl UdpSocket {
             state: Mutex::new(rank::SOCKET, State::default()),
             queue: Mutex::new(rank::SOCKET_QUEUE, Queue::default()),
             shutdown: AtomicU8::new(0),
+            errors: ErrorQueue::default(),
         })
     }
 
@@ -119,9 +122,10 @@ impl UdpSocket {
         let state = self.state.lock();
         (state.local.unwrap_or(none), state.remote.unwrap_or(none))
     }
-    /// Bytes of the receive buffer in use.
-    pub(crate) fn used(&self) -> usize {
-        self.queue.lock().used
+    /// Bytes of the receive buffer in use, and datagrams for which there was no room.
+    pub(crate) fn used(&self) -> (usize, u64) {
+        let queue = self.queue.lock();
+        (queue.used, queue.drops)
     }
 
     fn bind_to(&self, ip: IpAddr, port: u16) -> Result<(), Errno> {
@@ -154,34 +158,16 @@ impl UdpSocket {
         self.bind_to(any, 0).map_err(|e| if e == Errno::EADDRINUSE { Errno::EAGAIN } else { e })
     }
 
-    /// A destination as it was given, checked: `EINVAL`, `EACCES`, `ENETUNREACH`. With the source that goes with it.
-    fn destination(&self, given: SocketAddr) -> Result<(SocketAddr, IpAddr), Errno> {
-        let ip = canonical(given.ip());
-        if self.common.family == AF_INET6 && ip.is_ipv4() && self.v6_only() {
-            return Err(Errno::ENETUNREACH);
+    /// Queues a datagram, or drops it if there is no room. Several become one each, unless `UDP_GRO` asks for all at once.
+    fn receive(&self, datagram: Datagram) {
+        if datagram.segment == 0 || self.options.on(SOL_UDP, UDP_GRO) {
+            self.receive_one(datagram);
+            return;
         }
-        let ns = &self.common.ns;
-        if addr::is_broadcast(ip) && !self.common.has(Flags::BROADCAST) {
-            return Err(Errno::EACCES);
+        let Datagram { data, from, arrival, segment, covered } = datagram;
+        for piece in data.chunks(segment) {
+            self.receive_one(Datagram { data: piece.to_vec(), from, arrival, segment: 0, covered });
         }
-        let through_lo = self.options.multicast_interface() == LOOPBACK_INDEX
-            || self.common.bound_device() == LOOPBACK_INDEX;
-        if ip.is_multicast() {
-            if !through_lo || !ns.loopback.is_up() {
-                return Err(Errno::ENETUNREACH);
-            }
-            let (_, from) = ns.route(addr::unspecified(if ip.is_ipv4() { AF_INET } else { AF_INET6 }))?;
-            return Ok((SocketAddr::new(ip, given.port()), from));
-        }
-        if matches!(ip, IpAddr::V4(v4) if v4.is_broadcast()) && !through_lo {
-            return Err(Errno::ENETUNREACH);
-        }
-        if addr::is_broadcast(ip) {
-            let (_, from) = ns.route(addr::unspecified(AF_INET))?;
-            return Ok((SocketAddr::new(ip, given.port()), from));
-        }
-        let (to, from) = ns.route(ip)?;
-        Ok((SocketAddr::new(to, given.port()), from))
     }
 
     /// Whether a checksum covers as much of a datagram as the receiver asked for, if it did.
@@ -194,70 +180,32 @@ impl UdpSocket {
         }
     }
 
-    /// Queues a datagram, or drops it if there is no room or too little of it is covered.
-    fn receive(&self, datagram: Datagram) {
+    fn receive_one(&self, mut datagram: Datagram) {
         if !self.is_covered(&datagram) {
             return;
+        }
+        if self.common.filter.is_set() {
+            let (from, to) = (datagram.from, datagram.arrival.to);
+            let bytes = &wire::udp(from, to, &datagram.data);
+            let protocol = if to.is_ipv6() { ETH_P_IPV6 } else { ETH_P_IP };
+            let seen = filter::Packet { bytes, network: 0, protocol, kind: PACKET_HOST };
+            let Some(kept) = self.common.filter.kept(&seen) else { return };
+            datagram.data.truncate(kept.saturating_sub(wire::SHORT_HEADER)); // the header stays whole
         }
         let size = datagram.data.len() + OVERHEAD;
         {
             let mut queue = self.queue.lock();
-            if self.is_down(RECEIVE) || queue.used + size > self.common.rcvbuf().max(size) {
+            if self.is_down(RECEIVE) {
+                return;
+            }
+            if queue.used + size > self.common.rcvbuf().max(size) {
+                queue.drops += 1;
                 return;
             }
             queue.used += size;
             queue.datagrams.push_back(datagram);
         }
         self.common.queue.notify(Ready::IN | Ready::RDNORM);
-    }
-
-    fn put_control(&self, datagram: &Datagram, msg: &mut RecvMsg<'_, '_>) {
-        let mut put = |level, kind, data: &[u8]| {
-            msg.control.push(Control::Other(level, kind, SmallVec::from_slice(data)));
-        };
-        if self.common.has(Flags::TIMESTAMP) {
-            let at = Timeval { tv_sec: datagram.at.tv_sec, tv_usec: datagram.at.tv_nsec / 1000 };
-            put(SOL_SOCKET, SO_TIMESTAMP, at.as_bytes());
-        }
-        if self.common.has(Flags::TIMESTAMPNS) {
-            put(SOL_SOCKET, SO_TIMESTAMPNS, datagram.at.as_bytes());
-        }
-        let on = |level, name| self.options.on(level, name);
-        if let IpAddr::V4(to) = datagram.to.ip() {
-            if on(SOL_IP, IP_PKTINFO) {
-                let info = InPktinfo {
-                    ipi_ifindex: LOOPBACK_INDEX,
-                    ipi_spec_dst: if to.is_loopback() { to.octets() } else { [127, 0, 0, 1] },
-                    ipi_addr: to.octets(),
-                };
-                put(SOL_IP, IP_PKTINFO, info.as_bytes());
-            }
-            if on(SOL_IP, IP_RECVTTL) {
-                put(SOL_IP, IP_TTL, datagram.ttl.as_bytes());
-            }
-            if on(SOL_IP, IP_RECVTOS) {
-                put(SOL_IP, IP_TOS, &[datagram.tos as u8]);
-            }
-            if on(SOL_IP, IP_RECVORIGDSTADDR) {
-                put(SOL_IP, IP_ORIGDSTADDR, &addr::encode(AF_INET, datagram.to));
-            }
-        }
-        if self.common.family == AF_INET6 {
-            if on(SOL_IPV6, IPV6_RECVPKTINFO) {
-                let ip = match datagram.to.ip() {
-                    IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-                    IpAddr::V6(ip) => ip,
-                };
-                let info = In6Pktinfo { ipi6_addr: ip.octets(), ipi6_ifindex: LOOPBACK_INDEX };
-                put(SOL_IPV6, IPV6_PKTINFO, info.as_bytes());
-            }
-            if on(SOL_IPV6, IPV6_RECVHOPLIMIT) {
-                put(SOL_IPV6, IPV6_HOPLIMIT, datagram.ttl.as_bytes());
-            }
-            if on(SOL_IPV6, IPV6_RECVTCLASS) {
-                put(SOL_IPV6, IPV6_TCLASS, datagram.tos.as_bytes());
-            }
-        }
     }
 }
 
@@ -309,7 +257,8 @@ impl SocketOps for UdpSocket {
             drop(old);
             return Ok(());
         }
-        let (to, from) = self.destination(addr::parse(self.common.family, bytes)?)?;
+        let given = addr::parse(self.common.family, bytes)?;
+        let (to, from) = ancillary::destination(&self.common, &self.options, given)?;
         self.autobind()?;
         let mut state = self.state.lock();
         if let Some(local) = &mut state.local
@@ -330,7 +279,7 @@ impl SocketOps for UdpSocket {
 
     fn recv(&self, _: Caller<'_>, msg: &mut RecvMsg<'_, '_>) -> Result<usize, Errno> {
         if msg.flags.contains(MsgFlags::ERRQUEUE) {
-            return Err(Errno::EAGAIN);
+            return self.errors.recv(&self.common, msg);
         }
         if msg.flags.contains(MsgFlags::OOB) {
             return Err(Errno::EOPNOTSUPP);
@@ -344,7 +293,11 @@ impl SocketOps for UdpSocket {
         if msg.wants_name {
             msg.name = Some(addr::encode(self.common.family, datagram.from));
         }
-        self.put_control(datagram, msg);
+        ancillary::put_control(&self.common, &self.options, &datagram.arrival, msg);
+        if self.options.on(SOL_UDP, UDP_GRO) && datagram.segment != 0 {
+            let size = datagram.segment as i32;
+            msg.control.push(Control::Other(SOL_UDP, UDP_GRO, size.as_bytes().into()));
+        }
         if !msg.peek() {
             queue.used -= datagram.data.len() + OVERHEAD;
             queue.datagrams.pop_front();
@@ -361,7 +314,7 @@ impl SocketOps for UdpSocket {
     }
 
     fn ready(&self) -> Ready {
-        let mut ready = Ready::OUT | Ready::WRNORM | Ready::WRBAND;
+        let mut ready = Ready::OUT | Ready::WRNORM | Ready::WRBAND | self.errors.ready();
         if self.common.has_error() {
             ready |= Ready::ERR;
         }
@@ -404,7 +357,7 @@ impl SocketOps for UdpSocket {
     fn set_option(&self, caller: Caller<'_>, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
         match (level, name) {
             (SOL_SOCKET, _) => self.common.set_option(&caller, name, value),
-            (SOL_TCP, _) => Err(Errno::ENOPROTOOPT),
+            (SOL_TCP, _) | (SOL_IP, IP_HDRINCL | IP_NODEFRAG) => Err(Errno::ENOPROTOOPT),
             (SOL_UDPLITE, _) if !self.is_lite() => Err(Errno::ENOPROTOOPT),
             (SOL_IPV6, _) if self.common.family == AF_INET => Err(Errno::ENOPROTOOPT),
             (SOL_IPV6, IPV6_V6ONLY) if self.state.lock().bound.is_some() => Err(Errno::EINVAL),
@@ -423,6 +376,10 @@ impl SocketOps for UdpSocket {
     }
     fn unsent_bytes(&self) -> Result<usize, Errno> {
         Ok(0)
+    }
+
+    fn shut_down(&self) -> u8 {
+        self.shutdown.load(Ordering::SeqCst)
     }
 
     fn release(&self) {

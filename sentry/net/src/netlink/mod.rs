@@ -1,14 +1,18 @@
 //! Netlink sockets (`netlink(7)`): requests about the network are answered as they are sent.
 //!
-//! A [`NetlinkSocket`] keeps the datagrams that answer its requests; [`route`] makes those of `rtnetlink(7)`. Sockets of the
-//! other protocols that programs open to listen (`NETLINK_KOBJECT_UEVENT`, `NETLINK_GENERIC`, ...) are there and hear nothing.
+//! A [`NetlinkSocket`] keeps the datagrams that answer its requests; [`route`] makes those of `rtnetlink(7)`, [`diag`] those of
+//! `sock_diag(7)`, [`generic`] those of generic netlink. Sockets of other protocols that programs open to listen
+//! (`NETLINK_KOBJECT_UEVENT`) are there and hear nothing.
 //!
 //! **Lock order:** the table of port numbers, a socket's `state`.
-//! **Absent on purpose:** `NETLINK_AUDIT` (`EPROTONOSUPPORT`), families of generic netlink, delivery between sockets.
+//! **Absent on purpose:** `NETLINK_AUDIT` (`EPROTONOSUPPORT`), delivery between sockets. `NETLINK_CONNECTOR` has nobody to talk to
+//! (`ECONNREFUSED`), as in every network namespace of Linux's but the first.
 
 mod build;
 mod diag;
+mod generic;
 mod route;
+mod taskstats;
 #[cfg(test)]
 mod tests;
 
@@ -72,7 +76,12 @@ impl NetlinkSocket {
         }
         if !matches!(
             protocol,
-            NETLINK_ROUTE | NETLINK_USERSOCK | NETLINK_SOCK_DIAG | NETLINK_KOBJECT_UEVENT | NETLINK_GENERIC
+            NETLINK_ROUTE
+                | NETLINK_USERSOCK
+                | NETLINK_SOCK_DIAG
+                | NETLINK_KOBJECT_UEVENT
+                | NETLINK_GENERIC
+                | NETLINK_CONNECTOR
         ) {
             return Err(Errno::EPROTONOSUPPORT);
         }
@@ -159,8 +168,8 @@ impl NetlinkSocket {
                 let mut reply = Reply::new(port, header.nlmsg_seq, flags.contains(NlmFlags::DUMP));
                 let result = match self.common.protocol {
                     NETLINK_ROUTE => route::answer(&self.common.ns, caller, &header, body, &mut reply),
-                    NETLINK_SOCK_DIAG => diag::answer(&self.common.ns, &header, body, &mut reply),
-                    NETLINK_GENERIC => Err(Errno::ENOENT),
+                    NETLINK_SOCK_DIAG => diag::answer(&self.common.ns, *caller, &header, body, &mut reply),
+                    NETLINK_GENERIC => generic::answer(caller, &header, body, &mut reply),
                     _ => Ok(()),
                 };
                 let capped = self.state.lock().capped_ack;
@@ -216,7 +225,7 @@ impl SocketOps for NetlinkSocket {
             return Err(Errno::EMSGSIZE);
         }
         let port = self.bind_port(&caller, 0)?;
-        if to.nl_pid != 0 {
+        if to.nl_pid != 0 || matches!(self.common.protocol, NETLINK_CONNECTOR | NETLINK_USERSOCK) {
             return Err(Errno::ECONNREFUSED); // only the kernel listens
         }
         let data = if len == 0 { Vec::new() } else { msg.src.take_vec(len)? };

@@ -84,14 +84,19 @@ struct Peer {
     name: Arc<OnceLock<UnixName>>,
 }
 
-/// What `sock_diag(7)` tells of a socket.
-pub(crate) struct Diag {
-    pub state: TcpState,
-    /// What was received and not read, and what was sent and not received; of a listener connections that wait, and how
-    /// many may.
-    pub queues: (usize, usize),
-    pub name: Option<UnixName>,
-    pub peer_ino: Option<u64>,
+/// What `sock_diag(7)` shows of a socket.
+pub(crate) struct Details {
+    /// The other end's inode.
+    pub peer: Option<u64>,
+    /// Inode and device that it is bound to.
+    pub bound_to: Option<(u64, u64)>,
+    /// Bytes to be received, or connections that wait.
+    pub queued: usize,
+    /// Bytes that were not received yet, or how many connections may wait.
+    pub unsent: usize,
+    /// Inodes of those who wait to be accepted.
+    pub waiting: Vec<u64>,
+    /// 1: receives no more; 2: sends no more.
     pub shutdown: u8,
 }
 
@@ -223,28 +228,47 @@ impl UnixSocket {
         }
     }
 
-    /// For `/proc/net/unix`: state, flags, name.
-    pub(crate) fn diag(&self) -> Diag {
-        let listening = match &self.state.lock().phase {
-            Phase::Listening(l) => Some((l.pending.len(), l.backlog)),
-            _ => None,
-        };
-        let peer = self.peer.get().and_then(|p| p.socket.upgrade());
-        let state = match (listening, &peer) {
-            (Some(_), _) => TcpState::Listen,
-            (None, Some(_)) => TcpState::Established,
-            (None, None) => TcpState::Close,
-        };
-        let bytes = || (self.readable_bytes().unwrap_or(0), self.unsent_bytes().unwrap_or(0));
-        Diag {
-            state,
-            queues: listening.unwrap_or_else(bytes),
-            name: self.name.get().cloned(),
-            peer_ino: peer.map(|p| p.common.ino.load(Ordering::Relaxed)),
-            shutdown: self.shutdown.load(Ordering::SeqCst),
+    /// Its state as `sock_diag(7)` shows it.
+    pub(crate) fn diag_state(&self) -> TcpState {
+        let state = self.state.lock();
+        match (&state.phase, &state.datagram_peer) {
+            (Phase::Listening(_), _) => TcpState::Listen,
+            (Phase::Connected, _) | (_, Some(_)) => TcpState::Established,
+            _ => TcpState::Close,
         }
     }
 
+    /// What `sock_diag(7)` shows beside name and state.
+    pub(crate) fn details(&self) -> Details {
+        let ino = |s: &UnixSocket| s.common.ino.load(Ordering::Relaxed);
+        let peer = if self.is_datagram() { self.datagram_peer() } else { self.connected_peer() };
+        let (bound_to, listening) = {
+            let state = self.state.lock();
+            let listening = match &state.phase {
+                Phase::Listening(listener) => {
+                    let clients = listener.pending.iter().filter_map(|s| s.connected_peer());
+                    Some((clients.map(|s| ino(&s)).collect::<Vec<_>>(), listener.backlog))
+                }
+                _ => None,
+            };
+            (state.bound_to.clone(), listening)
+        };
+        let bound_to = bound_to.and_then(|inode| inode.attr().ok()).map(|attr| (attr.ino, attr.dev));
+        let shutdown = self.shutdown.load(Ordering::SeqCst);
+        let peer = peer.map(|s| ino(&s));
+        match listening {
+            Some((waiting, backlog)) => {
+                Details { peer, bound_to, queued: waiting.len(), unsent: backlog, waiting, shutdown }
+            }
+            None => {
+                let queued = self.queue.lock().readable();
+                let unsent = self.unsent_bytes().unwrap_or(0);
+                Details { peer, bound_to, queued, unsent, waiting: Vec::new(), shutdown }
+            }
+        }
+    }
+
+    /// For `/proc/net/unix`: state, flags, name.
     pub(crate) fn describe(&self) -> (u8, u32, Option<UnixName>) {
         const SS_UNCONNECTED: u8 = 1;
         const SS_CONNECTED: u8 = 3;
@@ -420,6 +444,10 @@ impl SocketOps for UnixSocket {
             SIOCUNIXFILE => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::ENOTTY),
         }
+    }
+
+    fn shut_down(&self) -> u8 {
+        self.shutdown.load(Ordering::SeqCst)
     }
 
     fn release(&self) {

@@ -7,6 +7,7 @@ use crate::{
     inet::{
         addr::{self, canonical},
         ports::Request,
+        wire::{TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN},
     },
 };
 use abi::{Errno, socket::*};
@@ -232,6 +233,7 @@ impl TcpSocket {
             *self.queue.lock() = Queue::default();
         }
         let me = self.me.upgrade().ok_or(Errno::EBADF)?;
+        self.show(None, TCP_SYN, None, &[]);
         match ns.tcp_ports.listener::<TcpSocket>(remote, local) {
             Some(listener) if !std::ptr::eq(&*listener, self) => listener.meet(&me, local, remote),
             _ => self.refused(),
@@ -281,6 +283,8 @@ impl TcpSocket {
         match outcome {
             Outcome::Met => {
                 ns.loopback.count(60);
+                child.show(Some(client), TCP_SYN | TCP_ACK, None, &[]);
+                client.show(Some(&child), TCP_ACK, Some(0), &[]);
                 self.common.queue.notify(Ready::IN | Ready::RDNORM);
                 client.common.queue.notify(Ready::OUT | Ready::WRNORM);
             }
@@ -291,6 +295,7 @@ impl TcpSocket {
 
     /// Nobody listens there.
     fn refused(&self) {
+        self.show_refusal();
         self.reset_to_closed();
         self.shutdown.store(BOTH, Ordering::SeqCst);
         self.common.set_error(Errno::ECONNREFUSED);
@@ -392,6 +397,7 @@ impl TcpSocket {
                     && before & SEND == 0
                     && let Some(peer) = self.peer()
                 {
+                    self.show_end(&peer, TCP_FIN);
                     peer.got_fin();
                 }
             }
@@ -449,8 +455,10 @@ impl TcpSocket {
         drop(bound);
         if let Some(peer) = peer {
             if abort {
+                self.show_end(&peer, TCP_RST);
                 peer.got_reset();
             } else if before & SEND == 0 {
+                self.show_end(&peer, TCP_FIN);
                 peer.got_fin();
             } else {
                 peer.common.queue.notify(ALL);

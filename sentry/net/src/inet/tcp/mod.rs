@@ -7,6 +7,7 @@
 //! **Absent on purpose:** `TIME_WAIT` (nothing is late here), simultaneous open, timeouts of connecting.
 
 mod connect;
+mod segments;
 mod transfer;
 
 use super::{addr, options::InetOptions, ports::Bound};
@@ -160,10 +161,10 @@ impl TcpSocket {
         }
     }
 
-    /// Of a listener, how many connections wait and how many may.
+    /// Of a listener: connections that wait, and how many may.
     pub(crate) fn backlog(&self) -> Option<(usize, usize)> {
         match &self.state.lock().phase {
-            Phase::Listening(l) => Some((l.pending.len(), l.backlog)),
+            Phase::Listening(listener) => Some((listener.pending.len(), listener.backlog)),
             _ => None,
         }
     }
@@ -344,6 +345,9 @@ impl SocketOps for TcpSocket {
             }
             return Ok(());
         }
+        if level == SOL_IP && matches!(name, IP_HDRINCL | IP_NODEFRAG) {
+            return Err(Errno::ENOPROTOOPT); // raw sockets' alone
+        }
         if level == SOL_UDP || (level == SOL_IPV6 && self.common.family == AF_INET) {
             return Err(Errno::ENOPROTOOPT);
         }
@@ -384,6 +388,10 @@ impl SocketOps for TcpSocket {
             SIOCOUTQNSD => UserPtr::<i32>::from(arg).write(mem, &0).map(|()| 0),
             _ => Err(Errno::ENOTTY),
         }
+    }
+
+    fn shut_down(&self) -> u8 {
+        self.shutdown.load(Ordering::SeqCst)
     }
 
     fn release(&self) {

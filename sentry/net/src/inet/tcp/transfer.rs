@@ -4,6 +4,7 @@ use super::{BOTH, Phase, RECEIVE, SEND, TcpSocket, Urgent};
 use crate::message::{RecvMsg, SendMsg};
 use abi::{Errno, socket::*};
 use ksync::Ready;
+use mem::IoDst;
 use std::sync::atomic::Ordering;
 
 impl TcpSocket {
@@ -27,6 +28,8 @@ impl TcpSocket {
         };
         let capacity = self.capacity(&peer);
         let urgent = msg.flags.contains(MsgFlags::OOB);
+        let watched = self.common.ns.is_watched();
+        let mut shown = (0, Vec::new());
         let (n, was_urgent) = {
             let mut queue = peer.queue.lock();
             let used = queue.bytes.len();
@@ -35,6 +38,12 @@ impl TcpSocket {
             }
             let n = queue.bytes.fill(msg.src, capacity - used.min(capacity))?;
             let whole = n == want && n > 0;
+            if watched && n > 0 {
+                let mut copy = vec![0; n];
+                let copied = queue.bytes.copy(used, &mut IoDst::bytes(&mut copy), n)?;
+                copy.truncate(copied);
+                shown = ((queue.start as u32).wrapping_add(used as u32), copy);
+            }
             if urgent && whole {
                 let at = queue.start + (used + n - 1) as u64;
                 let byte = queue.bytes.get(used + n - 1).unwrap_or(0);
@@ -44,6 +53,7 @@ impl TcpSocket {
         };
         if n > 0 {
             self.common.ns.loopback.count(n);
+            self.show_data(&peer, shown.0, &shown.1);
             let news = Ready::IN | Ready::RDNORM;
             peer.common.queue.notify(if was_urgent { news | Ready::PRI } else { news });
         }

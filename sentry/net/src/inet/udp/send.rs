@@ -1,78 +1,25 @@
 //! Sending datagrams: where to, with what header, and into whose queue.
 
-use super::{Datagram, MAX_DATAGRAM, SEND, UDP_HEADER, UdpSocket};
+use super::{Datagram, MAX_DATAGRAM, SEND, UdpSocket};
 use crate::{
     common::Flags,
-    inet::addr::{self, canonical},
+    inet::{
+        addr,
+        ancillary::{self, Arrival, Outgoing},
+        errors::Report,
+        ports::Ports,
+        stack,
+        wire::{self, Ip},
+    },
     message::{Address, SendMsg},
 };
 use abi::{Errno, socket::*};
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
-use zerocopy::FromBytes;
+use std::{net::SocketAddr, sync::Arc};
 
-/// How one datagram is sent: source, hops and type of service may come with it.
-struct How {
-    source: Option<IpAddr>,
-    ttl: i32,
-    tos: i32,
-    segment: usize,
-}
+/// Bytes of a datagram that an ICMP error quotes: an IPv4 packet of 576 bytes without its headers and the datagram's.
+const QUOTED: usize = 520;
 
 impl UdpSocket {
-    fn how(&self, msg: &SendMsg<'_, '_>, multicast: bool) -> Result<How, Errno> {
-        let (ttl, group_ttl, tos) = match self.common.family {
-            AF_INET6 => {
-                ((SOL_IPV6, IPV6_UNICAST_HOPS), (SOL_IPV6, IPV6_MULTICAST_HOPS), (SOL_IPV6, IPV6_TCLASS))
-            }
-            _ => ((SOL_IP, IP_TTL), (SOL_IP, IP_MULTICAST_TTL), (SOL_IP, IP_TOS)),
-        };
-        let ttl = if multicast { group_ttl } else { ttl };
-        let mut how = How {
-            source: None,
-            ttl: self.options.get(ttl.0, ttl.1),
-            tos: self.options.get(tos.0, tos.1),
-            segment: self.options.get(SOL_UDP, UDP_SEGMENT) as usize,
-        };
-        for (level, kind, data) in &msg.control.other {
-            let number = || i32::read_from_prefix(data).map(|(n, _)| n).map_err(|_| Errno::EINVAL);
-            // A number of IPv6 of which -1 stands for what the socket would use.
-            let or_default = |default| match number()? {
-                -1 => Ok(default),
-                n @ 0..=255 => Ok(n),
-                _ => Err(Errno::EINVAL),
-            };
-            match (*level, *kind) {
-                (SOL_IP, IP_PKTINFO) => {
-                    let (info, _) = InPktinfo::read_from_prefix(data).map_err(|_| Errno::EINVAL)?;
-                    how.source = Some(IpAddr::from(info.ipi_spec_dst)).filter(|ip| !ip.is_unspecified());
-                }
-                (SOL_IPV6, IPV6_PKTINFO) => {
-                    let (info, _) = In6Pktinfo::read_from_prefix(data).map_err(|_| Errno::EINVAL)?;
-                    how.source =
-                        Some(canonical(IpAddr::from(info.ipi6_addr))).filter(|ip| !ip.is_unspecified());
-                }
-                (SOL_IP, IP_TTL) => {
-                    how.ttl = number().ok().filter(|n| (1..=255).contains(n)).ok_or(Errno::EINVAL)?;
-                }
-                (SOL_IPV6, IPV6_HOPLIMIT) => how.ttl = or_default(how.ttl)?,
-                (SOL_IPV6, IPV6_TCLASS) => how.tos = or_default(how.tos)?,
-                (SOL_IP, IP_TOS) => how.tos = data.first().copied().map(i32::from).ok_or(Errno::EINVAL)?,
-                (SOL_UDP, UDP_SEGMENT) => {
-                    let (size, _) = u16::read_from_prefix(data).map_err(|_| Errno::EINVAL)?;
-                    how.segment = usize::from(size);
-                }
-                _ => return Err(Errno::EINVAL),
-            }
-        }
-        if how.source.is_some_and(|ip| !self.common.ns.is_local(ip)) {
-            return Err(Errno::EINVAL);
-        }
-        Ok(how)
-    }
-
     /// Sends a datagram, or holds it back.
     pub(super) fn do_send(&self, msg: &mut SendMsg<'_, '_>) -> Result<usize, Errno> {
         let len = msg.src.remaining();
@@ -99,15 +46,15 @@ impl UdpSocket {
         let connected = self.state.lock().remote;
         let (to, source) = match given {
             Some(given) if given.port() == 0 => return Err(Errno::EINVAL),
-            Some(given) => self.destination(given)?,
+            Some(given) => ancillary::destination(&self.common, &self.options, given)?,
             None => {
                 let remote = connected.ok_or(Errno::EDESTADDRREQ)?;
-                let (_, source) = self.destination(remote)?;
+                let (_, source) = ancillary::destination(&self.common, &self.options, remote)?;
                 (remote, source)
             }
         };
         self.autobind()?;
-        let how = self.how(msg, to.ip().is_multicast())?;
+        let how = Outgoing::of(&self.common, &self.options, msg.control, to.ip().is_multicast())?;
         let mut data = if len == 0 { Vec::new() } else { msg.src.take_vec(len)? };
         if data.len() < len {
             return Err(Errno::EFAULT);
@@ -134,41 +81,44 @@ impl UdpSocket {
         Ok(len)
     }
 
-    fn deliver(&self, from: SocketAddr, to: SocketAddr, data: Vec<u8>, how: &How) -> Result<(), Errno> {
-        if how.segment == 0 || data.len() <= how.segment {
-            self.deliver_one(from, to, data, how);
-            return Ok(());
-        }
-        if data.len().div_ceil(how.segment) > 128 {
+    fn deliver(&self, from: SocketAddr, to: SocketAddr, data: Vec<u8>, how: &Outgoing) -> Result<(), Errno> {
+        let segment = if data.len() > how.segment { how.segment } else { 0 };
+        if segment != 0 && data.len().div_ceil(segment) > 128 {
             return Err(Errno::EINVAL);
         }
-        for piece in data.chunks(how.segment) {
-            self.deliver_one(from, to, piece.to_vec(), how);
+        let ns = &self.common.ns;
+        let pieces = if segment == 0 { 1 } else { data.len().div_ceil(segment) };
+        for piece in 0..pieces {
+            let start = piece * segment;
+            let end = if segment == 0 { data.len() } else { data.len().min(start + segment) };
+            ns.loopback.count(end - start + 28);
+            if self.is_seen() {
+                let header = wire::header(from.ip(), to.ip(), wire::UDP, how.ttl, how.tos);
+                ns.show(&header.packet(&wire::udp(from, to, data.get(start..end).unwrap_or_default()), None));
+            }
+        }
+        let arrival = Arrival { to, ttl: how.ttl, tos: how.tos, at: vfs::clock::now() };
+        let covered = usize::try_from(self.options.get(SOL_UDPLITE, UDPLITE_SEND_CSCOV)).ok();
+        let covered = covered.filter(|n| self.is_lite() && *n != 0 && *n < data.len() + wire::SHORT_HEADER);
+        let quoted = data.get(..data.len().min(QUOTED)).unwrap_or_default().to_vec();
+        if !Self::hand_out(self.ports(), Datagram { data, from, arrival, segment, covered }) {
+            self.unreachable(from, to, quoted, how);
         }
         Ok(())
     }
 
-    fn deliver_one(&self, from: SocketAddr, to: SocketAddr, data: Vec<u8>, how: &How) {
-        let ns = &self.common.ns;
-        ns.loopback.count(data.len() + 28);
-        let all = self.ports().receivers::<UdpSocket>(to);
-        let fits = |s: &UdpSocket| s.state.lock().remote.is_none_or(|r| r == from);
-        let mut fitting: Vec<(u32, Arc<UdpSocket>)> = all
-            .into_iter()
-            .filter(|(_, s)| fits(s))
-            .map(|(fit, s)| (fit + if s.state.lock().remote.is_some() { 4 } else { 0 }, s))
-            .collect();
-        let covered = Some(self.options.get(SOL_UDPLITE, UDPLITE_SEND_CSCOV) as usize)
-            .filter(|n| self.is_lite() && *n != 0 && *n < data.len() + UDP_HEADER);
-        let (ttl, tos, at) = (how.ttl, how.tos, vfs::clock::now());
-        let datagram = |data| Datagram { data, from, to, ttl, tos, covered, at };
+    /// Gives a datagram to whom it is for; whether there is anybody.
+    pub(crate) fn hand_out(ports: &Ports, datagram: Datagram) -> bool {
+        let (from, to) = (datagram.from, datagram.arrival.to);
+        let mut fitting = Self::between(ports, to, from);
         if to.ip().is_multicast() || addr::is_broadcast(to.ip()) {
+            let Datagram { data, arrival, segment, covered, .. } = datagram;
             for (_, socket) in &fitting {
                 if !to.ip().is_multicast() || socket.options.is_member(to.ip()) {
-                    socket.receive(datagram(data.clone()));
+                    socket.receive(Datagram { data: data.clone(), from, arrival, segment, covered });
                 }
             }
-            return;
+            return true; // nobody is told that there was nobody
         }
         let best = fitting.iter().map(|(fit, _)| *fit).max();
         fitting.retain(|(fit, _)| Some(*fit) == best);
@@ -177,11 +127,59 @@ impl UdpSocket {
             true => usize::from(from.port().wrapping_mul(0x9e37) >> 5) % fitting.len().max(1),
             false => fitting.len().saturating_sub(1), // the one bound last
         };
-        match fitting.into_iter().nth(at) {
-            Some((_, socket)) => socket.receive(datagram(data)),
-            // "Port unreachable" reaches those who are connected.
-            None if self.state.lock().remote.is_some() => self.common.set_error(Errno::ECONNREFUSED),
-            None => {}
+        let receiver = fitting.into_iter().nth(at);
+        if let Some((_, socket)) = &receiver {
+            socket.receive(datagram);
+        }
+        receiver.is_some()
+    }
+
+    /// Sockets bound to `here` that hear from `there`, with how well they fit.
+    fn between(ports: &Ports, here: SocketAddr, there: SocketAddr) -> Vec<(u32, Arc<UdpSocket>)> {
+        let remote = |s: &UdpSocket| s.state.lock().remote;
+        ports
+            .receivers::<UdpSocket>(here)
+            .into_iter()
+            .filter_map(|(fit, socket)| match remote(&socket) {
+                None => Some((fit, socket)),
+                Some(r) if r == there => Some((fit + 4, socket)),
+                Some(_) => None,
+            })
+            .collect()
+    }
+
+    /// Whether anybody sees what is sent as packets; UDP-Lite's are not shown.
+    fn is_seen(&self) -> bool {
+        self.common.ns.is_watched() && !self.is_lite()
+    }
+
+    /// Nobody has the port: "port unreachable" comes back.
+    fn unreachable(&self, from: SocketAddr, to: SocketAddr, data: Vec<u8>, how: &Outgoing) {
+        let message = stack::port_unreachable(to.ip());
+        let ns = &self.common.ns;
+        if self.is_seen() {
+            let header = wire::header(from.ip(), to.ip(), wire::UDP, how.ttl, how.tos);
+            let packet = header.packet(&wire::udp(from, to, &data), None);
+            if let Some(ip) = Ip::parse(&packet) {
+                ns.show(&stack::refusal(ns, &ip, &packet, message.0, message.1));
+            }
+        }
+        let room = if to.is_ipv4() { QUOTED } else { data.len() };
+        let data = data.get(..data.len().min(room)).unwrap_or_default().to_vec();
+        let (error, hard) = (Errno::ECONNREFUSED, true);
+        self.told(Report { error, message, info: 0, offender: to.ip(), to, data, hard });
+    }
+
+    fn told(&self, report: Report) {
+        let connected = self.state.lock().remote.is_some();
+        self.errors.report(&self.common, &self.options, connected, report);
+    }
+
+    /// An ICMP error has come about a datagram from `from`.
+    pub(crate) fn error_about(ports: &Ports, from: SocketAddr, report: Report) {
+        let concerned = Self::between(ports, from, report.to).into_iter().max_by_key(|(fit, _)| *fit);
+        if let Some((_, socket)) = concerned {
+            socket.told(report);
         }
     }
 
@@ -189,9 +187,9 @@ impl UdpSocket {
     pub(super) fn uncork(&self) {
         let Some((to, data)) = self.state.lock().corked.take() else { return };
         let (local, _) = self.ends();
-        let Ok((_, source)) = self.destination(to) else { return };
+        let Ok((_, source)) = ancillary::destination(&self.common, &self.options, to) else { return };
         let ip = if local.ip().is_unspecified() { source } else { local.ip() };
-        let how = How { source: None, ttl: 64, tos: 0, segment: 0 };
-        self.deliver_one(SocketAddr::new(ip, local.port()), to, data, &how);
+        let how = Outgoing::by_options(&self.common, &self.options, to.ip().is_multicast());
+        let _ = self.deliver(SocketAddr::new(ip, local.port()), to, data, &how); // too many pieces are dropped
     }
 }
