@@ -195,12 +195,15 @@ fn container(
         place
     };
     let cgroups: Vec<_> = cgroups.into_iter().map(shown).collect();
+    let ipc = kernel.create_ipc_namespace(user_ns.clone());
+    let queues = ipc.get().ok_or_else(|| internal("namespaces", "no IPC"))?;
     let builder = Builder {
         vfs: &kernel.vfs,
         gofer,
         cred,
         memory: &kernel.memory,
         kernel,
+        ipc: &queues,
         cgroups: &cgroups,
         stores: RefCell::new(stores),
     };
@@ -223,7 +226,7 @@ fn container(
     };
     let ns = Arc::new(Namespaces {
         uts: UtsNamespace::numbered(id("uts"), user_ns.clone(), names),
-        ipc: numbered(kernel.create_ipc_namespace(user_ns.clone()), "ipc"),
+        ipc: numbered(ipc, "ipc"),
         net: numbered(net, "network"),
         mount,
         pid_for_children: kernel.root_pid_ns.clone(),

@@ -24,6 +24,7 @@ pub mod ipc;
 pub mod memory;
 pub mod mount;
 pub mod mount_fd;
+pub mod mq;
 pub mod names;
 pub mod namespaces;
 pub mod notify;

@@ -24,6 +24,7 @@ const FAMILIES: &[&[Row]] = &[
     crate::memory::ROWS,
     crate::mount::ROWS,
     crate::mount_fd::ROWS,
+    crate::mq::ROWS,
     crate::names::ROWS,
     crate::namespaces::ROWS,
     crate::notify::ROWS,

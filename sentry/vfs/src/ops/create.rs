@@ -15,7 +15,7 @@ use abi::{
 use std::sync::{Arc, atomic::Ordering};
 
 /// Makes `name` with `make`, which gets the directory and the name; the new place.
-fn make(
+pub fn make(
     ctx: &WalkContext,
     name: &[u8],
     is_dir: bool,

@@ -222,6 +222,14 @@ pub fn reopen(ctx: &WalkContext, path: Path, how: &OpenHow) -> Result<Opened, Er
     open_path(ctx, path, how, None)
 }
 
+/// Opens the regular file that the caller has just made at `path`: nothing is checked.
+pub fn open_created(ctx: &WalkContext, path: Path, flags: OpenFlags) -> Result<Arc<File>, Errno> {
+    match finish(ctx, path, flags, true)? {
+        Opened::File(file) => Ok(file),
+        Opened::Fifo(_) => Err(Errno::ENXIO),
+    }
+}
+
 fn open_path(ctx: &WalkContext, path: Path, how: &OpenHow, found: Option<Found>) -> Result<Opened, Errno> {
     let mut flags = how.flags;
     let kind = path.file_type();
