@@ -25,7 +25,8 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 use vfs::{
-    File, FileSystem, FileSystemType, Inode, Lookup, Mount, NewKind, Path, Uid, Vfs, WalkContext, ops,
+    File, FileSystem, FileSystemType, Inode, Lookup, Mount, NewKind, Path, Uid, Vfs, WalkContext,
+    landlock::FsAccess, ops,
     vfs::Mounted,
 };
 
@@ -191,7 +192,7 @@ pub fn open(
             Err(Errno::ENOENT) if flags.contains(OpenFlags::CREAT) => {}
             Err(e) => return Err(e),
         }
-        let made = ops::create::make(&ctx, name, false, |dir, name| {
+        let made = ops::create::make(&ctx, name, false, FsAccess::empty(), |dir, name| {
             let new = ops::new_node(&ctx.cred, dir, NewKind::Regular, mode, ctx.umask)?;
             let inode = dir.inode();
             let root = inode.as_any().downcast_ref::<MqInode>().ok_or(Errno::EACCES)?;

@@ -40,6 +40,18 @@ pub enum SyscallStart<'a> {
 pub trait SyscallTable: Send + Sync {
     /// Starts call `nr` of `task`. Unknown numbers are `ENOSYS`, and counted.
     fn start<'a>(&self, task: &'a Arc<Task>, nr: u64, args: [u64; 6]) -> SyscallStart<'a>;
+    /// A signal is about to be dealt with, or was ignored; for who prints what happens.
+    fn signal_delivered(&self, task: &Task, info: &abi::SigInfo) {
+        let _ = (task, info);
+    }
+    /// A signal has stopped a process.
+    fn thread_stopped(&self, task: &Task, signo: i32) {
+        let _ = (task, signo);
+    }
+    /// A thread has ended.
+    fn thread_ended(&self, task: &Task, status: ExitStatus) {
+        let _ = (task, status);
+    }
 }
 
 /// What the kernel is made of; filled in by `boot`.

@@ -6,7 +6,7 @@ use crate::{caller::Caller, message::OptionValue, namespace::NetNamespace};
 use abi::{Cap, Errno, SockType, socket::*, time::Timeval};
 use ksync::{Mutex, Ready, WaitQueue, rank};
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -108,6 +108,8 @@ pub struct Common {
     sndtimeo: AtomicU64,
     rcvlowat: AtomicI32,
     rare: Mutex<Rare>,
+    /// The landlock domain of who made it, where there is one.
+    pub domain: OnceLock<Arc<vfs::landlock::Domain>>,
 }
 
 fn option_int(value: &[u8]) -> Result<i32, Errno> {
@@ -144,6 +146,7 @@ impl Common {
             rcvtimeo: AtomicU64::new(0),
             sndtimeo: AtomicU64::new(0),
             rcvlowat: AtomicI32::new(1),
+            domain: OnceLock::new(),
             rare: Mutex::new(
                 rank::LEAF,
                 Rare {

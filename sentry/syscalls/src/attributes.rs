@@ -139,7 +139,10 @@ fn statx(
     let stamp =
         |t: Timespec| StatxTimestamp { tv_sec: t.tv_sec, tv_nsec: t.tv_nsec as u32, ..Default::default() };
     let ns = task.cred().user_ns.clone();
-    let mut filled = StatxMask::BASIC_STATS | StatxMask::MNT_ID;
+    // The unique id is given instead of the other, not beside it.
+    let unique = mask & StatxMask::MNT_ID_UNIQUE.bits() != 0;
+    let mut filled = StatxMask::BASIC_STATS;
+    filled |= if unique { StatxMask::MNT_ID_UNIQUE } else { StatxMask::MNT_ID };
     filled.set(StatxMask::BTIME, a.btime.is_some());
     let mut attributes = a.attributes;
     if Arc::ptr_eq(path.dentry(), &path.mount().root) {
@@ -170,7 +173,7 @@ fn statx(
         stx_rdev_minor: dev::minor(a.rdev),
         stx_dev_major: dev::major(a.dev),
         stx_dev_minor: dev::minor(a.dev),
-        stx_mnt_id: path.mount().id,
+        stx_mnt_id: if unique { vfs::mount::show::unique_id(path.mount()) } else { path.mount().id },
         ..Statx::default()
     };
     Ok(out.write(&*task.mm()?, &value)?)

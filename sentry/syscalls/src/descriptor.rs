@@ -241,6 +241,7 @@ async fn ioctl(task: &Arc<Task>, fd: Fd, cmd: u32, arg: u64) -> SysResult<u64> {
     if file.is_path_only() {
         return Err(Errno::EBADF.into());
     }
+    crate::landlock::check_ioctl(&file, cmd)?;
     let mm = task.mm()?;
     let flag = |flag: OpenFlags, on: bool| if on { file.flags() | flag } else { file.flags() - flag };
     match cmd {

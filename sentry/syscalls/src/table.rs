@@ -4,8 +4,8 @@ use crate::{
     row::{Handler, Row, Support},
     strace,
 };
-use abi::{Errno, sysno};
-use kernel::{SyscallTable, Task, kernel::SyscallStart};
+use abi::{Errno, SigInfo, sysno};
+use kernel::{SyscallTable, Task, kernel::SyscallStart, tree::ExitStatus};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -21,9 +21,12 @@ const FAMILIES: &[&[Row]] = &[
     crate::identity::ROWS,
     crate::io::ROWS,
     crate::ipc::ROWS,
+    crate::landlock::ROWS,
+    crate::lsm::ROWS,
     crate::memory::ROWS,
     crate::mount::ROWS,
     crate::mount_fd::ROWS,
+    crate::mount_info::ROWS,
     crate::mq::ROWS,
     crate::names::ROWS,
     crate::namespaces::ROWS,
@@ -58,9 +61,6 @@ pub const REFUSED: &[(u32, Errno, &str)] = &[
     (sysno::ADD_KEY, Errno::ENOSYS, "as a kernel without keys"),
     (sysno::REQUEST_KEY, Errno::ENOSYS, "as a kernel without keys"),
     (sysno::KEYCTL, Errno::ENOSYS, "as a kernel without keys"),
-    (sysno::LANDLOCK_CREATE_RULESET, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
-    (sysno::LANDLOCK_ADD_RULE, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
-    (sysno::LANDLOCK_RESTRICT_SELF, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
     (sysno::FANOTIFY_INIT, Errno::ENOSYS, "as a kernel without fanotify"),
     (sysno::FANOTIFY_MARK, Errno::ENOSYS, "as a kernel without fanotify"),
     (sysno::NAME_TO_HANDLE_AT, Errno::EOPNOTSUPP, "no file system has handles"),
@@ -72,7 +72,6 @@ pub const REFUSED: &[(u32, Errno, &str)] = &[
     (sysno::ACCT, Errno::EPERM, "no process accounting"),
     (sysno::QUOTACTL, Errno::ENOSYS, "as a kernel without quotas"),
     (sysno::QUOTACTL_FD, Errno::ENOSYS, "as a kernel without quotas"),
-    (sysno::VHANGUP, Errno::EPERM, "terminals are hung up by their masters"),
     (sysno::IOPL, Errno::EPERM, "no ports"),
     (sysno::IOPERM, Errno::EPERM, "no ports"),
     (sysno::MODIFY_LDT, Errno::ENOSYS, "no 16-bit and 32-bit segments"),
@@ -83,7 +82,18 @@ pub const REFUSED: &[(u32, Errno, &str)] = &[
     (sysno::LOOKUP_DCOOKIE, Errno::ENOSYS, "obsolete"),
     (sysno::NFSSERVCTL, Errno::ENOSYS, "obsolete"),
     (sysno::MEMFD_SECRET, Errno::ENOSYS, "as a kernel booted without secretmem"),
-    (sysno::MSEAL, Errno::ENOSYS, "mappings cannot be sealed"),
+    (sysno::SET_THREAD_AREA, Errno::ENOSYS, "of 32-bit programs"),
+    (sysno::GET_THREAD_AREA, Errno::ENOSYS, "of 32-bit programs"),
+    (sysno::URETPROBE, Errno::ENOSYS, "as a kernel without probes"),
+    (sysno::CREATE_MODULE, Errno::ENOSYS, "obsolete"),
+    (sysno::GET_KERNEL_SYMS, Errno::ENOSYS, "obsolete"),
+    (sysno::QUERY_MODULE, Errno::ENOSYS, "obsolete"),
+    (sysno::GETPMSG, Errno::ENOSYS, "never was"),
+    (sysno::PUTPMSG, Errno::ENOSYS, "never was"),
+    (sysno::AFS_SYSCALL, Errno::ENOSYS, "never was"),
+    (sysno::TUXCALL, Errno::ENOSYS, "never was"),
+    (sysno::SECURITY, Errno::ENOSYS, "never was"),
+    (sysno::VSERVER, Errno::ENOSYS, "never was"),
     (sysno::MAP_SHADOW_STACK, Errno::EOPNOTSUPP, "no shadow stacks"),
 ];
 
@@ -159,17 +169,37 @@ impl SyscallTable for Table {
             },
             Handler::Later(f) if !self.strace => SyscallStart::Later(f(task, args)),
             Handler::Now(f) => {
+                let line = strace::Line::begin(task, nr, Some(row), &args);
                 let result = f(task, args);
-                log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
+                log::info!("{}", line.end(task, &result));
                 SyscallStart::Done(result)
             }
             Handler::Later(f) | Handler::Again { later: f, .. } => {
                 SyscallStart::Later(Box::pin(async move {
+                    let line = strace::Line::begin(task, nr, Some(row), &args);
                     let result = f(task, args).await;
-                    log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
+                    log::info!("{}", line.end(task, &result));
                     result
                 }))
             }
+        }
+    }
+
+    fn signal_delivered(&self, task: &Task, info: &SigInfo) {
+        if self.strace {
+            log::info!("{}", strace::signal(task, info));
+        }
+    }
+
+    fn thread_stopped(&self, task: &Task, signo: i32) {
+        if self.strace {
+            log::info!("{}", strace::stopped(task, signo));
+        }
+    }
+
+    fn thread_ended(&self, task: &Task, status: ExitStatus) {
+        if self.strace {
+            log::info!("{}", strace::exited(task, status));
         }
     }
 }
@@ -183,7 +213,7 @@ impl Table {
         result: kernel::SysResult,
     ) -> SyscallStart<'a> {
         if self.strace {
-            log::info!("{}", strace::line(task, nr, None, &args, &result));
+            log::info!("{}", strace::Line::begin(task, nr, None, &args).end(task, &result));
         }
         SyscallStart::Done(result)
     }

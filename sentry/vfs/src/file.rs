@@ -1,6 +1,6 @@
 //! Open files: [`File`] (Linux's open file description) and [`FileOps`], what an open file does.
 
-use crate::{Credentials, Inode, Path};
+use crate::{Credentials, Inode, Path, landlock::FsAccess};
 use abi::{Errno, fcntl::OpenFlags, stat::FileType};
 use ksync::{Mutex, Ready, WaitQueue, rank};
 use mem::{IoDst, IoSrc, Mappable, UserMemory};
@@ -197,6 +197,8 @@ pub struct File {
     pub owner: Mutex<FileOwner>,
     /// Counted as an execution of the file.
     denies_write: AtomicBool,
+    /// What landlock grants to whoever uses it, beside what it was opened for.
+    granted: AtomicU64,
 }
 
 /// Flags of open(2) that stay with the open file.
@@ -227,6 +229,7 @@ impl File {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             owner: Mutex::new(rank::LEAF, FileOwner::default()),
             denies_write: AtomicBool::new(false),
+            granted: AtomicU64::new(FsAccess::all().bits()),
         })
     }
     /// What it does.
@@ -280,6 +283,13 @@ impl File {
     /// `O_PATH`.
     pub fn is_path_only(&self) -> bool {
         self.flags().contains(OpenFlags::PATH)
+    }
+    /// What landlock granted when it was opened: all that does not go by names.
+    pub fn granted(&self) -> FsAccess {
+        FsAccess::from_bits_truncate(self.granted.load(Ordering::Relaxed))
+    }
+    pub(crate) fn set_granted(&self, granted: FsAccess) {
+        self.granted.store(granted.bits(), Ordering::Relaxed);
     }
     /// Readiness now.
     pub fn ready(&self) -> Ready {

@@ -41,6 +41,8 @@ impl ThreadGroup {
         let mut wakes_all = signal == Signal::SIGKILL;
         let queued;
         let wake: Vec<Arc<Task>>;
+        // Of what no thread will deliver: whom to name.
+        let mut settled: Option<Arc<Task>> = None;
         {
             let mut group = self.signals.lock();
             if signal == Signal::SIGCONT {
@@ -62,6 +64,7 @@ impl ThreadGroup {
             };
             queued = !ignored;
             if ignored {
+                settled = all.first().cloned();
                 wake = if wakes_all || continued { all } else { Vec::new() };
             } else {
                 match target {
@@ -88,12 +91,16 @@ impl ThreadGroup {
                     && (signal == Signal::SIGKILL || !group.stop.is_stopped())
                     && wake.iter().any(takes_it)
                 {
+                    settled = wake.first().cloned().filter(|_| signal != Signal::SIGKILL);
                     self.begin_exit_locked(
                         &mut group,
                         ExitStatus::Signal { signo: signal.number(), core: false },
                     );
                 }
             }
+        }
+        if let Some(task) = settled {
+            self.kernel.syscalls.signal_delivered(&task, &info);
         }
         for task in wake {
             task.set_work();
