@@ -2,8 +2,8 @@
 #include "guest.h"
 #include <mqueue.h>
 static const char *name(void) {
-  static char n[40];
-  snprintf(n, 40, "/guest-mq-%d", getpid());
+  static char n[40]; // children have it, too
+  if (!*n) snprintf(n, 40, "/guest-mq-%d", getpid());
   return n;
 }
 static mqd_t make(int flags, long max, long size) {
@@ -321,6 +321,8 @@ TEST(mq_filesystem) {
   EQ(n, 2);
   OK(unlink("m/one"));
   ERR(ENOENT, mq_open("/one", O_RDWR));
+  ERR(EBUSY, umount("m"));
+  close(fd);
   OK(umount("m"));
   OK(mount("mq", "m", "mqueue", 0, 0));
   OK(access("m/two", F_OK));

@@ -119,6 +119,8 @@ pub struct Kernel {
     pub on_root_end: OnceLock<Box<dyn Fn(&Arc<ThreadGroup>, ExitStatus) + Send + Sync>>,
     /// How many tasks there may be (what the pids controller of a control group enforces on Linux).
     pub max_tasks: AtomicU64,
+    /// How busy the sandbox is.
+    pub load: crate::time::load::Load,
     /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
     pub boot_ns: u64,
 }
@@ -152,6 +154,7 @@ impl Kernel {
             new_memfd: OnceLock::new(),
             on_root_end: OnceLock::new(),
             max_tasks: AtomicU64::new(u64::MAX),
+            load: Default::default(),
             boot_ns: ksync::exec::monotonic_ns(),
         })
     }

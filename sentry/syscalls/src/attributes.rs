@@ -13,7 +13,8 @@ use abi::{
     stat::{StatxAttr, StatxMask, StatxTimestamp, XATTR_NAME_MAX, XATTR_SIZE_MAX, dev},
     time::Utimbuf,
 };
-use kernel::{SysResult, Task};
+use kernel::{SysError, SysResult, Task, task::Wait};
+use ksync::Ready;
 use mem::{UserAddr, UserMemoryExt, UserPtr};
 use std::sync::Arc;
 use vfs::{Attr, Fd, Gid, Path, Uid, ops};
@@ -38,7 +39,7 @@ pub const ROWS: &[Row] = rows! {
     now LCHOWN = lchown as (UserPath, u32, u32);
     now FCHOWN = fchown as (Fd, u32, u32);
     now FCHOWNAT = fchownat as (DirFd, UserPath, u32, u32, AtFlags);
-    now TRUNCATE = truncate as (UserPath, i64);
+    later TRUNCATE = truncate as (UserPath, i64);
     now FTRUNCATE = ftruncate as (Fd, i64);
     now UTIME = utime as (UserPath, UserPtr<Utimbuf>);
     now UTIMES = utimes as (UserPath, UserPtr<[Timeval; 2]>);
@@ -274,12 +275,29 @@ fn or_too_large(task: &Arc<Task>, result: Result<(), Errno>) -> SysResult<()> {
     Ok(result?)
 }
 
-fn truncate(task: &Arc<Task>, path: UserPath, len: i64) -> SysResult<()> {
+async fn truncate(task: &Arc<Task>, path: UserPath, len: i64) -> SysResult<()> {
     if len < 0 {
         return Err(Errno::EINVAL.into());
     }
     let path = follow(task, path)?;
-    or_too_large(task, ops::truncate(&task.cred(), &path, len, file_size_limit(task)))
+    let (cred, limit) = (task.cred(), file_size_limit(task));
+    let attempt = || ops::truncate(&cred, &path, len, limit);
+    let done = match attempt() {
+        // Somebody has a lease, and has been told.
+        Err(Errno::EAGAIN) => {
+            let inode = path.inode();
+            let deadline = vfs::locks::lease::breaking_until(&*inode);
+            let wait = Wait::on(vfs::locks::wait_queue(&*inode), Ready::OTHER).deadline(deadline);
+            match task.block_on(wait, attempt).await {
+                Err(SysError::Errno(Errno::ETIMEDOUT)) => attempt(),
+                Err(SysError::Errno(e)) => Err(e),
+                Err(interrupted) => return Err(interrupted),
+                Ok(()) => Ok(()),
+            }
+        }
+        done => done,
+    };
+    or_too_large(task, done)
 }
 
 fn ftruncate(task: &Arc<Task>, fd: Fd, len: i64) -> SysResult<()> {

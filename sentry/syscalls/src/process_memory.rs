@@ -111,7 +111,7 @@ fn process_madvise(
     if !matches!(advice, MADV_COLD | MADV_PAGEOUT | MADV_WILLNEED | MADV_COLLAPSE) {
         return Err(Errno::EINVAL.into());
     }
-    may_access(task, &target, AccessCreds::FileSystem)?;
+    may_access(task, &target, AccessCreds::FileSystem).map_err(|_| Errno::EACCES)?;
     let mm = target.mm()?;
     if mm.id() != task.mm()?.id() && !task.cred().has_cap(Cap::SYS_NICE) {
         return Err(Errno::EPERM.into());

@@ -43,7 +43,7 @@ impl Line {
                 kinds.iter().enumerate().map(now).collect()
             }
             (None, Some(row)) => row.show.iter().zip(args).map(|(show, raw)| Some(show(*raw, task))).collect(),
-            (None, None) => args.iter().map(|raw| Some(format!("{raw:#x}"))).collect(),
+            (None, None) => args.iter().map(|raw| Some(show::hex(*raw))).collect(),
         };
         let head = format!("{}{name}(", prefix(task));
         Self { head, parts, kinds: kinds.unwrap_or_default(), nr, args: *args }
@@ -66,6 +66,9 @@ impl Line {
                 shown.push(part);
             }
         }
+        if self.nr == u64::from(sysno::RT_SIGRETURN) {
+            shown.push(format!("{{mask={}}}", show::signal_set(task.lock_signals().mask)));
+        }
         let mut line = format!("{}{})", self.head, shown.join(", "));
         let width = line.chars().count();
         line.push_str(&" ".repeat(COLUMN.saturating_sub(width + 1)));
@@ -84,7 +87,7 @@ fn value_of(cx: &Cx<'_>, nr: u64, value: u64) -> String {
     match u32::try_from(nr).unwrap_or(u32::MAX) {
         sysno::EXIT | sysno::EXIT_GROUP => "?".into(),
         sysno::MMAP | sysno::BRK | sysno::MREMAP | sysno::SHMAT => format!("{value:#x}"),
-        sysno::UMASK => format!("{:#05o}", value).replace("0o", "0"),
+        sysno::UMASK => format!("0{value:02o}"),
         sysno::FCNTL => spec::fcntl_value(cx, value),
         sysno::POLL | sysno::PPOLL => match signed {
             0 => "0 (Timeout)".into(),

@@ -2,7 +2,7 @@
 
 use crate::{Credentials, Inode, Path, landlock::FsAccess};
 use abi::{Errno, fcntl::OpenFlags, stat::FileType};
-use ksync::{Mutex, Ready, WaitQueue, rank};
+use ksync::{Mutex, Ready, Registration, WaitQueue, rank};
 use mem::{IoDst, IoSrc, Mappable, UserMemory};
 use std::{
     any::Any,
@@ -195,6 +195,8 @@ pub struct File {
     pub id: u64,
     /// `F_SETOWN`.
     pub owner: Mutex<FileOwner>,
+    /// `O_ASYNC`: hears of changes of readiness.
+    pub fasync: Mutex<Option<Registration>>,
     /// Counted as an execution of the file.
     denies_write: AtomicBool,
     /// What landlock grants to whoever uses it, beside what it was opened for.
@@ -228,6 +230,7 @@ impl File {
             cred,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             owner: Mutex::new(rank::LEAF, FileOwner::default()),
+            fasync: Mutex::new(rank::LEAF, None),
             denies_write: AtomicBool::new(false),
             granted: AtomicU64::new(FsAccess::all().bits()),
         })
@@ -315,6 +318,8 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         self.allow_write();
+        let asks = self.fasync.lock().take();
+        drop(asks);
         let inode = self.path.inode();
         if self.flags().writable() && inode.file_type() == FileType::Regular {
             inode.common().writers.fetch_sub(1, Ordering::AcqRel);

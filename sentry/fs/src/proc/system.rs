@@ -266,11 +266,12 @@ fn uptime(kernel: &Kernel) -> String {
     format!("{} {}\n", shown(up), shown(idle))
 }
 
-/// Averages are not kept: what runs now stands for all three.
 fn loadavg(kernel: &Kernel) -> String {
     let (running, all) = (running(kernel), kernel.tasks().len());
     let ns = kernel::current().map_or_else(|| kernel.root_pid_ns.clone(), |c| c.pid_namespace());
-    format!("{running}.00 {running}.00 {running}.00 {running}/{all} {}\n", ns.last())
+    let shown = |load: u64| format!("{}.{:02}", load >> 16, (load & 0xffff) * 100 >> 16);
+    let [one, five, fifteen] = kernel.load_averages().map(shown);
+    format!("{one} {five} {fifteen} {running}/{all} {}\n", ns.last())
 }
 
 fn filesystems(kernel: &Kernel) -> String {

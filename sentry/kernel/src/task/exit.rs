@@ -115,6 +115,7 @@ impl Task {
         let system = self.system_ns.load(Ordering::Relaxed);
         self.group.past_user_ns.fetch_add(user, Ordering::Relaxed);
         self.group.past_system_ns.fetch_add(system, Ordering::Relaxed);
+        self.group.past_usage.add(&self.usage);
         let remains = {
             let state = self.state.lock();
             Remains { comm: state.comm.clone(), cred: state.cred.clone() }

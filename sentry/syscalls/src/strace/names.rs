@@ -162,10 +162,6 @@ pub(super) const SIGHOW: Names = Names {
     unknown: "SIG_???",
     list: &[(0x0, "SIG_BLOCK"), (0x1, "SIG_UNBLOCK"), (0x2, "SIG_SETMASK")],
 };
-pub(super) const SS: Names = Names {
-    unknown: "SS_???",
-    list: &[(0x1, "SS_ONSTACK"), (0x2, "SS_DISABLE"), (0x80000000, "SS_AUTODISARM")],
-};
 pub(super) const CLOCK: Names = Names {
     unknown: "CLOCK_???",
     list: &[(0x0, "CLOCK_REALTIME"), (0x1, "CLOCK_MONOTONIC"), (0x2, "CLOCK_PROCESS_CPUTIME_ID"), (0x3, "CLOCK_THREAD_CPUTIME_ID"), (0x4, "CLOCK_MONOTONIC_RAW"), (0x5, "CLOCK_REALTIME_COARSE"), (0x6, "CLOCK_MONOTONIC_COARSE"), (0x7, "CLOCK_BOOTTIME"), (0x8, "CLOCK_REALTIME_ALARM"), (0x9, "CLOCK_BOOTTIME_ALARM"), (0xb, "CLOCK_TAI")],
@@ -254,10 +250,6 @@ pub(super) const FSMAGIC: Names = Names {
     unknown: "_MAGIC???",
     list: &[(0xef53, "EXT2_SUPER_MAGIC"), (0x1021994, "TMPFS_MAGIC"), (0x9fa0, "PROC_SUPER_MAGIC"), (0x62656572, "SYSFS_MAGIC"), (0x794c7630, "OVERLAYFS_SUPER_MAGIC"), (0x1cd1, "DEVPTS_SUPER_MAGIC"), (0x27e0eb, "CGROUP_SUPER_MAGIC"), (0x63677270, "CGROUP2_SUPER_MAGIC"), (0x50495045, "PIPEFS_MAGIC"), (0x534f434b, "SOCKFS_MAGIC"), (0x858458f6, "RAMFS_MAGIC"), (0x58465342, "XFS_SB_MAGIC"), (0x9123683e, "BTRFS_SUPER_MAGIC"), (0x9041934, "ANON_INODE_FS_MAGIC"), (0x6e736673, "NSFS_MAGIC")],
 };
-pub(super) const SCHED: Names = Names {
-    unknown: "SCHED_???",
-    list: &[(0x0, "SCHED_OTHER"), (0x1, "SCHED_FIFO"), (0x2, "SCHED_RR"), (0x3, "SCHED_BATCH"), (0x5, "SCHED_IDLE"), (0x6, "SCHED_DEADLINE")],
-};
 pub(super) const PRIO: Names = Names {
     unknown: "PRIO_???",
     list: &[(0x0, "PRIO_PROCESS"), (0x1, "PRIO_PGRP"), (0x2, "PRIO_USER")],
@@ -289,10 +281,6 @@ pub(super) const RWF: Names = Names {
 pub(super) const MEMBARRIER: Names = Names {
     unknown: "MEMBARRIER_CMD_???",
     list: &[(0x0, "MEMBARRIER_CMD_QUERY"), (0x1, "MEMBARRIER_CMD_GLOBAL"), (0x2, "MEMBARRIER_CMD_GLOBAL_EXPEDITED"), (0x4, "MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED"), (0x8, "MEMBARRIER_CMD_PRIVATE_EXPEDITED"), (0x10, "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED"), (0x20, "MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE"), (0x40, "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE")],
-};
-pub(super) const SIGEV: Names = Names {
-    unknown: "SIGEV_???",
-    list: &[(0x0, "SIGEV_SIGNAL"), (0x1, "SIGEV_NONE"), (0x2, "SIGEV_THREAD"), (0x4, "SIGEV_THREAD_ID")],
 };
 pub(super) const IOCTL: Names = Names {
     unknown: "_IOC_???",

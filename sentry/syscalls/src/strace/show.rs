@@ -90,6 +90,11 @@ fn or_pointer(addr: u64, shown: Result<String, Errno>) -> String {
     if addr == 0 { "NULL".into() } else { shown.unwrap_or_else(|_| pointer(addr)) }
 }
 
+/// A number in hexadecimal; 0 as such.
+pub(super) fn hex(number: u64) -> String {
+    if number == 0 { "0".into() } else { format!("{number:#x}") }
+}
+
 /// A string, quoted; `more`: it goes on behind what there is of it.
 pub(super) fn quote(bytes: &[u8], more: bool) -> String {
     let shown = bytes.get(..bytes.len().min(SHOWN)).unwrap_or_default();
@@ -231,9 +236,9 @@ pub(super) fn statx(cx: &Cx<'_>, addr: u64) -> String {
     let shown = || {
         let s: Statx = cx.read(addr)?;
         Ok(format!(
-            "{{stx_mask={}, stx_attributes={:#x}, stx_mode={}, stx_size={}, ...}}",
+            "{{stx_mask={}, stx_attributes={}, stx_mode={}, stx_size={}, ...}}",
             statx_mask(u64::from(s.stx_mask)),
-            s.stx_attributes,
+            hex(s.stx_attributes),
             mode(u64::from(s.stx_mode)),
             s.stx_size
         ))
@@ -258,7 +263,7 @@ pub(super) fn statfs(cx: &Cx<'_>, addr: u64) -> String {
         let [a, b] = s.f_fsid;
         Ok(format!(
             "{{f_type={}, f_bsize={}, f_blocks={}, f_bfree={}, f_bavail={}, f_files={}, f_ffree={}, \
-             f_fsid={{val=[{:#x}, {:#x}]}}, f_namelen={}, f_frsize={}, f_flags={}}}",
+             f_fsid={{val=[{}, {}]}}, f_namelen={}, f_frsize={}, f_flags={}}}",
             names::FSMAGIC.value(s.f_type as u64),
             s.f_bsize,
             s.f_blocks,
@@ -266,8 +271,8 @@ pub(super) fn statfs(cx: &Cx<'_>, addr: u64) -> String {
             s.f_bavail,
             s.f_files,
             s.f_ffree,
-            a,
-            b,
+            hex(u64::from(a as u32)),
+            hex(u64::from(b as u32)),
             s.f_namelen,
             s.f_frsize,
             names::ST.flags(s.f_flags as u64)
@@ -354,7 +359,7 @@ pub(super) fn signal(number: i32) -> String {
     }
 }
 
-fn signal_set(set: SigSet) -> String {
+pub(super) fn signal_set(set: SigSet) -> String {
     let all: Vec<i32> = (1..=64).filter(|n| Signal::new(*n).is_some_and(|s| set.contains(s))).collect();
     let short = |n: &i32| signal(*n).trim_start_matches("SIG").to_owned();
     // Of sets with most signals the others are shown.

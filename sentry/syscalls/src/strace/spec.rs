@@ -57,8 +57,7 @@ pub(super) fn before(cx: &Cx<'_>, kind: &K, index: usize) -> Option<String> {
         Uint => (raw as u32).to_string(),
         Long => (raw as i64).to_string(),
         Ulong => raw.to_string(),
-        Hex if raw == 0 => "0".into(),
-        Hex => format!("{raw:#x}"),
+        Hex => s::hex(raw),
         Ptr => s::pointer(raw),
         Dir if raw as i32 == AT_FDCWD => "AT_FDCWD".into(),
         Dir => (raw as i32).to_string(),
@@ -100,8 +99,7 @@ fn open_flags(_: &Cx<'_>, raw: u64) -> String {
 }
 
 /// The mode of a call that may make a file; nothing where it does not.
-fn mode_if_made(cx: &Cx<'_>, flags: u64, raw: u64) -> String {
-    let _ = cx;
+fn mode_if_made(flags: u64, raw: u64) -> String {
     if flags & 0o100 != 0 || flags & 0o20_000_000 != 0 { s::mode(raw & 0xffff_ffff) } else { String::new() }
 }
 
@@ -186,8 +184,7 @@ fn statx_flags(_: &Cx<'_>, raw: u64) -> String {
     }
 }
 
-fn device(cx: &Cx<'_>, mode: u64, raw: u64) -> String {
-    let _ = cx;
+fn device(mode: u64, raw: u64) -> String {
     if matches!(mode & 0o170_000, 0o020_000 | 0o060_000) {
         let (major, minor) = s::device_numbers(raw);
         format!("makedev({major:#x}, {minor:#x})")
@@ -320,8 +317,7 @@ fn ioctl_out(cx: &Cx<'_>, raw: u64) -> String {
     if cx.ret < 0 && cx.arg(1) as u32 != 0x5421 { s::pointer(raw) } else { ioctl_rest(cx, raw) }
 }
 
-fn prctl_rest(cx: &Cx<'_>, raw: u64) -> String {
-    let _ = raw;
+fn prctl_rest(cx: &Cx<'_>, _: u64) -> String {
     let a = |i: usize| cx.arg(i);
     match a(0) as i32 {
         1 => s::signal(a(1) as i32),
@@ -351,7 +347,7 @@ fn id(_: &Cx<'_>, raw: u64) -> String {
 }
 
 fn mapped_offset(_: &Cx<'_>, raw: u64) -> String {
-    if raw == 0 { "0".into() } else { format!("{raw:#x}") }
+    s::hex(raw)
 }
 
 fn nothing(_: &Cx<'_>, _: u64) -> String {
@@ -373,8 +369,8 @@ pub(super) fn of(nr: u32) -> Option<&'static [K]> {
         PWRITEV => &[Int, Now(s::iov_in), Ulong, Long],
         PREADV2 => &[Int, Then(s::iov_out), Ulong, Long, Now(nothing), F(&n::RWF)],
         PWRITEV2 => &[Int, Now(s::iov_in), Ulong, Long, Now(nothing), F(&n::RWF)],
-        OPEN => &[Path, Now(open_flags), Now(|cx, raw| mode_if_made(cx, cx.arg(1), raw))],
-        OPENAT => &[Dir, Path, Now(open_flags), Now(|cx, raw| mode_if_made(cx, cx.arg(2), raw))],
+        OPEN => &[Path, Now(open_flags), Now(|cx, raw| mode_if_made(cx.arg(1), raw))],
+        OPENAT => &[Dir, Path, Now(open_flags), Now(|cx, raw| mode_if_made(cx.arg(2), raw))],
         OPENAT2 => &[
             Dir,
             Path,
@@ -469,8 +465,8 @@ pub(super) fn of(nr: u32) -> Option<&'static [K]> {
         SYMLINKAT => &[Path, Dir, Path],
         READLINK => &[Path, Out, Ulong],
         READLINKAT => &[Dir, Path, Out, Ulong],
-        MKNOD => &[Path, Mode, Now(|cx, raw| device(cx, cx.arg(1), raw))],
-        MKNODAT => &[Dir, Path, Mode, Now(|cx, raw| device(cx, cx.arg(2), raw))],
+        MKNOD => &[Path, Mode, Now(|cx, raw| device(cx.arg(1), raw))],
+        MKNODAT => &[Dir, Path, Mode, Now(|cx, raw| device(cx.arg(2), raw))],
         CHOWN | LCHOWN => &[Path, Now(id), Now(id)],
         FCHOWN => &[Int, Now(id), Now(id)],
         FCHOWNAT => &[Dir, Path, Now(id), Now(id), F(&n::AT)],

@@ -131,6 +131,7 @@ pub fn truncate(cred: &Credentials, path: &Path, len: i64, limit: u64) -> Result
     path.mount().want_write()?;
     inode_permission(cred, path.inode_ref(), WRITE)?;
     let _writing = WriteAccess::get(path)?;
+    super::open::break_lease(path.inode_ref(), true)?;
     landlock::may_truncate(cred, path)?;
     check_size(path, len, limit)?;
     set_size(cred, path, len)

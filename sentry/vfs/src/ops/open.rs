@@ -286,6 +286,9 @@ fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Res
         .then(|| WriteAccess::get(&path))
         .transpose()?;
     let granted = landlock::check_open(&ctx.cred, &path, flags, false)?;
+    if kind == FileType::Regular {
+        break_lease(&inode, flags.access_mode().writable() || truncates)?;
+    }
     let request = OpenRequest { flags, cred: &ctx.cred, path: &path, created };
     let ops = match kind {
         FileType::Regular | FileType::Directory => inode.open(&request)?,
@@ -301,6 +304,11 @@ fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Res
     }
     inotify::file_event(&file, Events::OPEN);
     Ok(Opened::File(file))
+}
+
+/// Tells whoever has a lease that is in the way; `EAGAIN` until it is given up or its time is over.
+pub(super) fn break_lease(inode: &Arc<dyn crate::Inode>, write: bool) -> Result<(), Errno> {
+    crate::locks::lease::break_for(inode, write, ksync::exec::monotonic_ns())
 }
 
 /// Counts a writer for as long as it lives; `ETXTBSY` while the file is executed.
