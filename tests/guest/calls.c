@@ -7,7 +7,8 @@ TEST(security_modules) {
   int n = OK(syscall(461, ids, &size, 0));
   EQ(size, n * 8);
   int known = 0;
-  for (int i = 0; i < n; i++) known += ids[i] == 100 || ids[i] == 110;
+  for (int i = 0; i < n; i++)
+    known += ids[i] == 100 || ids[i] == 110;
   EQ(known, 2);
   size = 1;
   ERR(E2BIG, syscall(461, ids, &size, 0));
@@ -25,7 +26,10 @@ TEST(security_modules) {
   ERR(EINVAL, syscall(460, 100, ids, 32, 0));
   ERR(E2BIG, syscall(460, 100, ids, 5000, 0));
 }
-struct req { uint32_t size, spare; uint64_t mnt_id, param, ns; };
+struct req {
+  uint32_t size, spare;
+  uint64_t mnt_id, param, ns;
+};
 struct sm {
   uint32_t size, mnt_opts;
   uint64_t mask;

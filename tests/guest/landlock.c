@@ -15,9 +15,16 @@
 #define REFER (1u << 13)
 #define TRUNCATE (1u << 14)
 #define IOCTL_DEV (1u << 15)
-struct attr { uint64_t fs, net, scoped; };
-struct beneath { uint64_t access; int32_t fd; } __attribute__((packed));
-struct port { uint64_t access, port; };
+struct attr {
+  uint64_t fs, net, scoped;
+};
+struct beneath {
+  uint64_t access;
+  int32_t fd;
+} __attribute__((packed));
+struct port {
+  uint64_t access, port;
+};
 static int create(uint64_t fs, uint64_t net, uint64_t scoped) {
   struct attr a = {fs, net, scoped};
   return (int)syscall(SYS_landlock_create_ruleset, &a, sizeof a, 0);
@@ -100,7 +107,8 @@ TEST(restrict_self) {
     enforce(rs);
   }
   OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-  for (int i = 0; i < 16; i++) OK(syscall(SYS_landlock_restrict_self, rs, 0));
+  for (int i = 0; i < 16; i++)
+    OK(syscall(SYS_landlock_restrict_self, rs, 0));
   ERR(E2BIG, syscall(SYS_landlock_restrict_self, rs, 0));
 }
 TEST(read_and_write) {
@@ -132,7 +140,9 @@ TEST(read_and_write) {
   OK(stat("n/f", &st)); // not restricted
   OK(chmod("n/f", 0600));
   OK(access("n/f", R_OK));
-  IN_CHILD { ERR(EACCES, open("n/f", O_RDONLY)); }
+  IN_CHILD {
+    ERR(EACCES, open("n/f", O_RDONLY));
+  }
   // What is not handled is not restricted.
   OK(mkdir("n/d", 0755));
   OK(unlink("w/f"));
@@ -251,7 +261,8 @@ TEST(execution) {
   OK(allow(rs, "/", EXECUTE));
   enforce(rs);
   pid_t p = xfork();
-  if (!p) execl("/proc/self/exe", "x", "--list", NULL), _exit(9);
+  if (!p)
+    execl("/proc/self/exe", "x", "--list", NULL), _exit(9);
   REAP(p);
 }
 TEST(layers) {
@@ -314,7 +325,8 @@ TEST(tcp_ports) {
   OK(connect(s, (void *)&c, l));
   struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(34567)};
   s = socket(AF_INET6, SOCK_STREAM, 0);
-  if (s >= 0) ERR(EACCES, bind(s, (void *)&six, sizeof six));
+  if (s >= 0)
+    ERR(EACCES, bind(s, (void *)&six, sizeof six));
 }
 TEST(abstract_sockets) {
   struct sockaddr_un u = {AF_UNIX, ""};
@@ -349,12 +361,15 @@ TEST(abstract_sockets) {
   OK(bind(own, (void *)&mine, l));
   OK(listen(own, 4));
   OK(connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&mine, l));
-  IN_CHILD { OK(connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&mine, l)); }
+  IN_CHILD {
+    OK(connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&mine, l));
+  }
 }
 TEST(signals) {
   pid_t other = xfork();
   if (!other)
-    for (;;) pause();
+    for (;;)
+      pause();
   pid_t mid = xfork();
   if (!mid) {
     int rs = OK(create(0, 0, 2));
@@ -365,7 +380,8 @@ TEST(signals) {
     OK(kill(getpid(), 0));
     pid_t c = xfork();
     if (!c)
-      for (;;) pause();
+      for (;;)
+        pause();
     OK(kill(c, SIGKILL));
     STREQ(reap(c), "killed by SIGKILL");
     CHILD_END();
@@ -377,7 +393,8 @@ TEST(signals) {
 TEST(looking_into_others) {
   pid_t other = xfork();
   if (!other)
-    for (;;) pause();
+    for (;;)
+      pause();
   until_asleep(other);
   static char here[8] = "text", there[8];
   struct iovec l = {there, 4}, r = {here, 4};
@@ -385,10 +402,13 @@ TEST(looking_into_others) {
   int rs = OK(create(MAKE_REG, 0, 0));
   enforce(rs);
   ERR(EPERM, process_vm_readv(other, &l, 1, &r, 1, 0));
-  IN_CHILD { ERR(EPERM, process_vm_readv(other, &l, 1, &r, 1, 0)); }
+  IN_CHILD {
+    ERR(EPERM, process_vm_readv(other, &l, 1, &r, 1, 0));
+  }
   pid_t own = xfork();
   if (!own)
-    for (;;) pause();
+    for (;;)
+      pause();
   EQ(process_vm_readv(own, &l, 1, &r, 1, 0), 4);
   OK(kill(own, SIGKILL));
   reap(own);

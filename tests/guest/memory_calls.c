@@ -10,7 +10,9 @@
 #define SYS_process_madvise 440
 #endif
 #define PG 4096
-static char *pages(int n, int prot) { return mmap(0, (size_t)n * PG, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+static char *pages(int n, int prot) {
+  return mmap(0, (size_t)n * PG, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
 TEST(seal) {
   char *p = pages(4, PROT_READ | PROT_WRITE);
   p[0] = 1;
@@ -36,13 +38,16 @@ TEST(seal) {
   p[PG] = 3;
   OK(munmap(p, PG));
   OK(munmap(p + 2 * PG, PG));
-  IN_CHILD { ERR(EPERM, munmap(p + PG, PG)); }
+  IN_CHILD {
+    ERR(EPERM, munmap(p + PG, PG));
+  }
 }
 TEST(remap_pages) {
   int fd = OK(memfd_create("m", 0));
   OK(ftruncate(fd, 4 * PG));
   char *p = mmap(0, 4 * PG, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  for (int i = 0; i < 4; i++) p[i * PG] = 'a' + i;
+  for (int i = 0; i < 4; i++)
+    p[i * PG] = 'a' + i;
   OK(remap_file_pages(p, PG, 0, 3, 0));
   EQ(p[0], 'd');
   OK(remap_file_pages(p + 3 * PG, PG, 0, 0, 0));
@@ -72,7 +77,8 @@ TEST(advice_to_others) {
   ERR(EINVAL, syscall(SYS_process_madvise, self, &v, 1, 1234, 0));
   pid_t c = xfork();
   if (!c)
-    for (;;) pause();
+    for (;;)
+      pause();
   int other = OK(syscall(SYS_pidfd_open, c, 0));
   EQ(syscall(SYS_process_madvise, other, &v, 1, MADV_WILLNEED, 0), 2 * PG);
   ERR(EINVAL, syscall(SYS_process_madvise, other, &v, 1, MADV_DONTNEED, 0));

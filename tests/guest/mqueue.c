@@ -3,7 +3,8 @@
 #include <mqueue.h>
 static const char *name(void) {
   static char n[40]; // children have it, too
-  if (!*n) snprintf(n, 40, "/guest-mq-%d", getpid());
+  if (!*n)
+    snprintf(n, 40, "/guest-mq-%d", getpid());
   return n;
 }
 static mqd_t make(int flags, long max, long size) {
@@ -73,7 +74,8 @@ TEST(mq_attributes) {
   ERR(EBADF, mq_getattr(1, &a));
   char b[64];
   ERR(EAGAIN, mq_receive(q, b, 64, 0));
-  for (int i = 0; i < 3; i++) OK(mq_send(q, "m", 1, i));
+  for (int i = 0; i < 3; i++)
+    OK(mq_send(q, "m", 1, i));
   ERR(EAGAIN, mq_send(q, "m", 1, 0));
   OK(mq_getattr(q, &a));
   EQ(a.mq_curmsgs, 3);
@@ -106,7 +108,8 @@ TEST(mq_defaults) {
 TEST(mq_priorities_fifo) {
   mqd_t q = make(O_NONBLOCK, 8, 8);
   const char *t[] = {"a1", "b3", "c1", "d3", "e2", "f0"};
-  for (int i = 0; i < 6; i++) OK(mq_send(q, t[i], 2, t[i][1] - '0'));
+  for (int i = 0; i < 6; i++)
+    OK(mq_send(q, t[i], 2, t[i][1] - '0'));
   char b[8];
   for (int i = 0; i < 6; i++) {
     EQ(mq_receive(q, b, 8, 0), 2);
@@ -209,10 +212,11 @@ TEST(mq_notify_signal) {
   ev.sigev_notify = SIGEV_NONE;
   OK(mq_notify(q, &ev));
   char b[8];
-  for (int i = 0; i < 3; i++) OK(mq_receive(q, b, 8, 0));
+  for (int i = 0; i < 3; i++)
+    OK(mq_receive(q, b, 8, 0));
   OK(mq_send(q, "x", 1, 0));
   OK(mq_notify(q, &ev)); // it was used up
-  OK(mq_close(dup(q))); // and closing takes it back
+  OK(mq_close(dup(q)));  // and closing takes it back
   OK(mq_notify(q, &ev));
   OK(mq_unlink(name()));
 }
@@ -233,10 +237,12 @@ TEST(mq_notify_thread) {
   OK(mq_notify(q, &ev));
   OK(mq_send(q, "x", 1, 0));
   pthread_mutex_lock(&lock);
-  while (!threads_told) pthread_cond_wait(&told, &lock);
+  while (!threads_told)
+    pthread_cond_wait(&told, &lock);
   pthread_mutex_unlock(&lock);
   EQ(threads_told, 7);
-  struct sigevent raw = {.sigev_notify = SIGEV_THREAD, .sigev_signo = 0, .sigev_value.sival_ptr = "0123456789012345678901234567890"};
+  struct sigevent raw = {
+      .sigev_notify = SIGEV_THREAD, .sigev_signo = 0, .sigev_value.sival_ptr = "0123456789012345678901234567890"};
   ERR(ENOTSOCK, syscall(SYS_mq_notify, q, &raw));
   raw.sigev_signo = -1;
   ERR(EBADF, syscall(SYS_mq_notify, q, &raw));
@@ -316,7 +322,8 @@ TEST(mq_filesystem) {
   ERR(EPERM, rename("m/one", "m/three"));
   DIR *d = opendir("m");
   int n = 0;
-  for (struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
+  for (struct dirent *e; (e = readdir(d));)
+    n += e->d_name[0] != '.';
   closedir(d);
   EQ(n, 2);
   OK(unlink("m/one"));
