@@ -26,8 +26,7 @@ use std::{
 };
 use vfs::{
     File, FileSystem, FileSystemType, Inode, Lookup, Mount, NewKind, Path, Uid, Vfs, WalkContext,
-    landlock::FsAccess, ops,
-    vfs::Mounted,
+    landlock::FsAccess, ops, vfs::Mounted,
 };
 
 /// What a namespace keeps of its file system: the kernel's own mount of it.

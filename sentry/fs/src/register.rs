@@ -1,10 +1,6 @@
 //! Makes everything that this crate has known to a kernel: types of file systems, drivers of device nodes, FIFOs.
 
-use crate::{
-    cgroup, dev, devpts,
-    fifo::FifoOpen,
-    mqueue, overlay, proc, sys, tmpfs,
-};
+use crate::{cgroup, dev, devpts, fifo::FifoOpen, mqueue, overlay, proc, sys, tmpfs};
 use abi::Errno;
 use kernel::Kernel;
 use std::sync::Arc;

@@ -28,10 +28,8 @@ fn flags(set: AreaFlags, clear: AreaFlags) -> Result<Step, Errno> {
 fn step(advice: i32, area: &Area) -> Result<Step, Errno> {
     let none = AreaFlags::empty();
     // What would lose contents that the application itself cannot write to.
-    if matches!(
-        advice,
-        MADV_FREE | MADV_DONTNEED | MADV_DONTNEED_LOCKED | MADV_DONTFORK | MADV_WIPEONFORK
-    ) && area.sealed()
+    if matches!(advice, MADV_FREE | MADV_DONTNEED | MADV_DONTNEED_LOCKED | MADV_DONTFORK | MADV_WIPEONFORK)
+        && area.sealed()
         && area.is_private_anonymous()
         && !area.prot.contains(Prot::WRITE)
     {

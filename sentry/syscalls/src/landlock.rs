@@ -128,7 +128,8 @@ pub(crate) fn check_port(
     if common.kind != SockType::Stream || !matches!(common.family, AF_INET | AF_INET6) {
         return Ok(());
     }
-    let family = addr.get(..2).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes).ok_or(Errno::EINVAL)?;
+    let family =
+        addr.get(..2).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes).ok_or(Errno::EINVAL)?;
     let shortest = if family == AF_INET6 { 24 } else { 16 };
     if addr.len() < shortest && matches!(family, AF_INET | AF_INET6 | AF_UNSPEC) {
         return Err(Errno::EINVAL);
@@ -149,8 +150,20 @@ pub(crate) fn check_port(
 
 /// Requests that any file may have: they change nothing but the descriptor.
 const HARMLESS: &[u32] = &[
-    FIOCLEX, FIONCLEX, FIONBIO, FIOASYNC, FIOQSIZE, 0xc004_5877, 0xc004_5878, 0xc020_660b, 2, 0x4004_9409,
-    0x4020_940d, 0xc018_9436, 0x8011_1500, 0x8081_1501,
+    FIOCLEX,
+    FIONCLEX,
+    FIONBIO,
+    FIOASYNC,
+    FIOQSIZE,
+    0xc004_5877,
+    0xc004_5878,
+    0xc020_660b,
+    2,
+    0x4004_9409,
+    0x4020_940d,
+    0xc018_9436,
+    0x8011_1500,
+    0x8081_1501,
 ];
 
 /// `EACCES` for requests to a device that was opened without the right to them.

@@ -53,7 +53,8 @@ fn set_self_attr(task: &Arc<Task>, _attr: u32, ctx: UserAddr, size: u32, flags: 
     }
     let mut bytes = vec![0; size as usize];
     task.mm()?.copy_in(ctx, &mut bytes)?;
-    let word = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes);
+    let word =
+        |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes);
     let (len, ctx_len) = (word(16), word(24));
     let required = ctx_len.checked_add(u64::from(LSM_CTX_SIZE)).ok_or(Errno::EINVAL)?;
     if u64::from(size) < len || len < required {

@@ -8,11 +8,7 @@ use abi::{
     time::CLOCK_REALTIME,
 };
 use fs::mqueue::{self, Message, MqInode, Notice, NotifyTarget};
-use kernel::{
-    SysResult, Task,
-    task::Deadline,
-    time::clock::Clock,
-};
+use kernel::{SysResult, Task, task::Deadline, time::clock::Clock};
 use mem::{UserAddr, UserMemoryExt, UserPtr};
 use std::sync::Arc;
 use vfs::{Fd, File};

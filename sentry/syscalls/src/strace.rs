@@ -3,9 +3,11 @@
 //! [`Line::begin`] shows what an argument was when the call was made, [`Line::end`] what the call has stored, and its value.
 //! [`spec`] says how each call's arguments are shown; for calls that it does not know, the rows of the table do.
 
+mod args;
 mod names;
 mod show;
 mod spec;
+mod structs;
 
 use crate::row::Row;
 use abi::{Errno, SigInfo, sysno};
@@ -42,7 +44,9 @@ impl Line {
                 let now = |(index, kind): (usize, &K)| spec::before(&cx, kind, index);
                 kinds.iter().enumerate().map(now).collect()
             }
-            (None, Some(row)) => row.show.iter().zip(args).map(|(show, raw)| Some(show(*raw, task))).collect(),
+            (None, Some(row)) => {
+                row.show.iter().zip(args).map(|(show, raw)| Some(show(*raw, task))).collect()
+            }
             (None, None) => args.iter().map(|raw| Some(show::hex(*raw))).collect(),
         };
         let head = format!("{}{name}(", prefix(task));
@@ -67,7 +71,7 @@ impl Line {
             }
         }
         if self.nr == u64::from(sysno::RT_SIGRETURN) {
-            shown.push(format!("{{mask={}}}", show::signal_set(task.lock_signals().mask)));
+            shown.push(format!("{{mask={}}}", structs::signal_set(task.lock_signals().mask)));
         }
         let mut line = format!("{}{})", self.head, shown.join(", "));
         let width = line.chars().count();
@@ -88,12 +92,12 @@ fn value_of(cx: &Cx<'_>, nr: u64, value: u64) -> String {
         sysno::EXIT | sysno::EXIT_GROUP => "?".into(),
         sysno::MMAP | sysno::BRK | sysno::MREMAP | sysno::SHMAT => format!("{value:#x}"),
         sysno::UMASK => format!("0{value:02o}"),
-        sysno::FCNTL => spec::fcntl_value(cx, value),
+        sysno::FCNTL => args::fcntl_value(cx, value),
         sysno::POLL | sysno::PPOLL => match signed {
             0 => "0 (Timeout)".into(),
-            n => format!("{n} ({})", show::pollfds(cx, cx.arg(0), cx.arg(1), true)),
+            n => format!("{n} ({})", structs::pollfds(cx, cx.arg(0), cx.arg(1), true)),
         },
-        sysno::SELECT | sysno::PSELECT6 => spec::select_value(cx, signed),
+        sysno::SELECT | sysno::PSELECT6 => args::select_value(cx, signed),
         _ => signed.to_string(),
     }
 }
@@ -113,12 +117,12 @@ fn interrupted(restart: Restart) -> &'static str {
 
 /// A signal that is delivered.
 pub fn signal(task: &Task, info: &SigInfo) -> String {
-    format!("{}--- {} {} ---", prefix(task), show::signal(info.si_signo), show::siginfo_of(info))
+    format!("{}--- {} {} ---", prefix(task), structs::signal(info.si_signo), structs::siginfo_of(info))
 }
 
 /// A stop.
 pub fn stopped(task: &Task, signo: i32) -> String {
-    format!("{}--- stopped by {} ---", prefix(task), show::signal(signo))
+    format!("{}--- stopped by {} ---", prefix(task), structs::signal(signo))
 }
 
 /// The end of a thread.
@@ -127,7 +131,7 @@ pub fn exited(task: &Task, status: ExitStatus) -> String {
         ExitStatus::Code(code) => format!("{}+++ exited with {code} +++", prefix(task)),
         ExitStatus::Signal { signo, core } => {
             let core = if core { " (core dumped)" } else { "" };
-            format!("{}+++ killed by {}{core} +++", prefix(task), show::signal(signo))
+            format!("{}+++ killed by {}{core} +++", prefix(task), structs::signal(signo))
         }
     }
 }

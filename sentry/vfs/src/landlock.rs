@@ -13,7 +13,9 @@
 mod check;
 mod ruleset;
 
-pub use check::{check_link, check_open, check_rename, may_change_mounts, may_do_below, may_truncate, node_access};
+pub use check::{
+    check_link, check_open, check_rename, may_change_mounts, may_do_below, may_truncate, node_access,
+};
 pub use ruleset::{Ruleset, RulesetFile, ruleset_of};
 
 use abi::Errno;

@@ -56,7 +56,14 @@ impl MqueueFs {
         let mut root = self.root.lock();
         root.get_or_insert_with(|| {
             let mode = FileType::Directory.to_mode() | 0o1777;
-            MqInode::make(&self.me, Kind::Root(Mutex::new(rank::INODE, Entries::default())), ROOT_INO, mode, uid, gid)
+            MqInode::make(
+                &self.me,
+                Kind::Root(Mutex::new(rank::INODE, Entries::default())),
+                ROOT_INO,
+                mode,
+                uid,
+                gid,
+            )
         })
         .clone()
     }

@@ -340,7 +340,10 @@ impl SocketOps for UnixSocket {
             let queue = self.queue.lock();
             // An urgent byte that was taken is nothing to read.
             let taken = queue.urgent.is_some_and(|u| u.read && u.at == queue.start);
-            (queue.readable() <= usize::from(taken) && queue.packets.is_empty(), queue.urgent.is_some_and(|u| !u.read))
+            (
+                queue.readable() <= usize::from(taken) && queue.packets.is_empty(),
+                queue.urgent.is_some_and(|u| !u.read),
+            )
         };
         if waiting || !empty {
             ready |= Ready::IN | Ready::RDNORM;

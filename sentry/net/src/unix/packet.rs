@@ -14,8 +14,8 @@ use crate::{
 };
 use abi::{Errno, SockType};
 use ksync::Ready;
-use vfs::landlock::Scope;
 use std::sync::{Arc, Weak, atomic::Ordering};
+use vfs::landlock::Scope;
 
 /// `net.unix.max_dgram_qlen`: more datagrams of those who are not the receiver's own peer must wait.
 const MAX_QUEUE: usize = 10;

@@ -2,11 +2,7 @@
 
 use super::{Domain, FsAccess};
 use crate::{Credentials, Dentry, NewKind, Path};
-use abi::{
-    Errno,
-    fcntl::OpenFlags,
-    stat::FileType,
-};
+use abi::{Errno, fcntl::OpenFlags, stat::FileType};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -91,7 +87,12 @@ fn type_access(kind: FileType) -> FsAccess {
 
 /// Whether `path` may be opened; what else may be done through the open file ([`FsAccess::TRUNCATE`],
 /// [`FsAccess::IOCTL_DEV`]). `EACCES`.
-pub fn check_open(cred: &Credentials, path: &Path, flags: OpenFlags, executes: bool) -> Result<FsAccess, Errno> {
+pub fn check_open(
+    cred: &Credentials,
+    path: &Path,
+    flags: OpenFlags,
+    executes: bool,
+) -> Result<FsAccess, Errno> {
     let Some(domain) = domain(cred) else { return Ok(FsAccess::all()) };
     let kind = path.file_type();
     let mut needed = FsAccess::empty();
@@ -139,7 +140,8 @@ impl<'a> Moved<'a> {
     /// Whether no layer denies where it is what it does not deny where it goes: nobody gains a right by moving a file.
     fn gains_nothing(&self, domain: &Domain, here: &Denied, there: &Denied) -> bool {
         let Ok(inode) = self.dentry.inode() else { return false };
-        let relevant = if inode.file_type() == FileType::Directory { FsAccess::all() } else { FsAccess::OF_FILES };
+        let relevant =
+            if inode.file_type() == FileType::Directory { FsAccess::all() } else { FsAccess::OF_FILES };
         domain.layers.iter().zip(here.iter().zip(there)).all(|(layer, (here, there))| {
             let own = layer.handled_fs() - layer.granted(&inode);
             ((*here & own & relevant) - *there).is_empty()

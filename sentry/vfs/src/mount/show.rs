@@ -5,8 +5,9 @@ use crate::{Path, dpath};
 use abi::{
     Errno,
     process::{
-        LSMT_ROOT, MountFlags, STATMOUNT_FS_TYPE, STATMOUNT_MNT_BASIC, STATMOUNT_MNT_NS_ID, STATMOUNT_MNT_OPTS,
-        STATMOUNT_MNT_POINT, STATMOUNT_MNT_ROOT, STATMOUNT_PROPAGATE_FROM, STATMOUNT_SB_BASIC, Statmount,
+        LSMT_ROOT, MountFlags, STATMOUNT_FS_TYPE, STATMOUNT_MNT_BASIC, STATMOUNT_MNT_NS_ID,
+        STATMOUNT_MNT_OPTS, STATMOUNT_MNT_POINT, STATMOUNT_MNT_ROOT, STATMOUNT_PROPAGATE_FROM,
+        STATMOUNT_SB_BASIC, Statmount,
     },
     stat::dev,
 };
@@ -144,7 +145,12 @@ pub fn unique_id(mount: &Mount) -> u64 {
 }
 
 /// The mount `unique` of `ns`. `ENOENT`; `EPERM` unless it can be reached from `root`, or `admin`.
-fn find(ns: &MountNamespace, root: &Path, unique: u64, admin: bool) -> Result<(Arc<Mount>, dpath::PathName), Errno> {
+fn find(
+    ns: &MountNamespace,
+    root: &Path,
+    unique: u64,
+    admin: bool,
+) -> Result<(Arc<Mount>, dpath::PathName), Errno> {
     let mount = ns.mounts().into_iter().find(|m| unique_id(m) == unique).ok_or(Errno::ENOENT)?;
     let at = Path::new(mount.clone(), mount.root.clone())?;
     let place = dpath::locate(&at, root);
