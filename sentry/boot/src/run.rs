@@ -107,7 +107,9 @@ fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartErro
     if config.process.terminal {
         window::block().map_err(|e| internal("cannot block SIGWINCH", e))?;
     }
-    let table = syscalls::Table::new(config.strace.is_some());
+    let strace =
+        config.strace.as_ref().map(|s| syscalls::Strace { calls: s.calls.clone(), shown: s.buffer_size });
+    let table = syscalls::Table::new(strace.as_ref());
     let shared = |kind: &str| config.namespaces.shared.get(kind).copied();
     let ids = NamespaceIds { user: shared("user"), pid: shared("pid") };
     let kernel = machine::build(&config.platform, &config.limits, ids, config.allow_suid, table)?;

@@ -364,6 +364,7 @@ impl Task {
         if addr == lock {
             return Err(Errno::EINVAL.into());
         }
+        self.leave_first_try().await;
         let waiter = {
             let mm = self.mm()?;
             load(&mm, addr)?;

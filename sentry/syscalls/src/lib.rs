@@ -47,4 +47,5 @@ pub mod table;
 pub mod time;
 
 pub use row::{Row, Support};
+pub use strace::Strace;
 pub use table::Table;

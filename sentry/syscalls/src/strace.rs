@@ -15,6 +15,26 @@ use kernel::{Restart, SysError, SysResult, Task, tree::ExitStatus};
 use show::Cx;
 use spec::K;
 
+/// What is printed.
+#[derive(Clone, Debug)]
+pub struct Strace {
+    /// Only these calls; empty stands for all.
+    pub calls: Vec<String>,
+    /// Bytes of a buffer that are shown; 0 stands for what `strace(1)` shows.
+    pub shown: usize,
+}
+
+impl Strace {
+    /// Takes the size over, and says of each number up to `size` whether it is printed.
+    pub(crate) fn install(&self, size: usize) -> Vec<bool> {
+        if self.shown > 0 {
+            show::set_limit(self.shown);
+        }
+        let wanted: Vec<u32> = self.calls.iter().filter_map(|name| sysno::from_name(name)).collect();
+        (0..size as u32).map(|nr| self.calls.is_empty() || wanted.contains(&nr)).collect()
+    }
+}
+
 /// Where the values of calls begin.
 const COLUMN: usize = 40;
 

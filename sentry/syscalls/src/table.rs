@@ -113,13 +113,14 @@ pub struct Table {
     entries: Box<[Entry; SIZE]>,
     /// How often each number was asked for that nobody answers.
     refused: Box<[AtomicU64; SIZE]>,
-    /// Print each call to the log.
-    strace: bool,
+    /// Which calls are printed to the log; empty for none.
+    strace: Vec<bool>,
 }
 
 impl Table {
-    /// The table; with `strace` each call goes to the log.
-    pub fn new(strace: bool) -> Arc<Self> {
+    /// The table; with `strace` calls go to the log.
+    pub fn new(strace: Option<&strace::Strace>) -> Arc<Self> {
+        let strace = strace.map(|s| s.install(SIZE)).unwrap_or_default();
         let mut entries = Box::new([Entry::Unknown; SIZE]);
         for (nr, errno, _) in REFUSED {
             if let Some(slot) = entries.get_mut(*nr as usize) {
@@ -139,6 +140,12 @@ impl Table {
     pub fn refused_calls(&self) -> Vec<(u32, u64)> {
         let counts = self.refused.iter().enumerate().map(|(nr, n)| (nr as u32, n.load(Ordering::Relaxed)));
         counts.filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// Whether calls of this number are printed; those without a place in the table are where all are.
+    fn prints(&self, nr: u64) -> bool {
+        let known = usize::try_from(nr).ok().and_then(|nr| self.strace.get(nr));
+        known.copied().unwrap_or_else(|| self.strace.iter().all(|p| *p) && !self.strace.is_empty())
     }
 
     fn refuse(&self, nr: u64, errno: Errno) -> Errno {
@@ -162,12 +169,12 @@ impl SyscallTable for Table {
             Entry::Unknown => return self.traced(task, nr, args, Err(self.refuse(nr, Errno::ENOSYS).into())),
         };
         match row.handler {
-            Handler::Now(f) if !self.strace => SyscallStart::Done(f(task, args)),
-            Handler::Again { first, later } if !self.strace => match first(task, args) {
+            Handler::Now(f) if !self.prints(nr) => SyscallStart::Done(f(task, args)),
+            Handler::Again { first, later } if !self.prints(nr) => match first(task, args) {
                 Some(result) => SyscallStart::Done(result),
                 None => SyscallStart::Later(later(task, args)),
             },
-            Handler::Later(f) if !self.strace => SyscallStart::Later(f(task, args)),
+            Handler::Later(f) if !self.prints(nr) => SyscallStart::Later(f(task, args)),
             Handler::Now(f) => {
                 let line = strace::Line::begin(task, nr, Some(row), &args);
                 let result = f(task, args);
@@ -186,19 +193,19 @@ impl SyscallTable for Table {
     }
 
     fn signal_delivered(&self, task: &Task, info: &SigInfo) {
-        if self.strace {
+        if !self.strace.is_empty() {
             log::info!("{}", strace::signal(task, info));
         }
     }
 
     fn thread_stopped(&self, task: &Task, signo: i32) {
-        if self.strace {
+        if !self.strace.is_empty() {
             log::info!("{}", strace::stopped(task, signo));
         }
     }
 
     fn thread_ended(&self, task: &Task, status: ExitStatus) {
-        if self.strace {
+        if !self.strace.is_empty() {
             log::info!("{}", strace::exited(task, status));
         }
     }
@@ -212,7 +219,7 @@ impl Table {
         args: [u64; 6],
         result: kernel::SysResult,
     ) -> SyscallStart<'a> {
-        if self.strace {
+        if self.prints(nr) {
             log::info!("{}", strace::Line::begin(task, nr, None, &args).end(task, &result));
         }
         SyscallStart::Done(result)

@@ -12,10 +12,23 @@ use abi::{
 };
 use kernel::Task;
 use mem::{UserAddr, UserMemoryExt, UserPtr};
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// The most bytes of a string that are shown; 32 unless it was set.
+static SHOWN: AtomicUsize = AtomicUsize::new(32);
 
 /// The most bytes of a string that are shown.
-pub(super) const SHOWN: usize = 32;
+pub(super) fn limit() -> usize {
+    SHOWN.load(Ordering::Relaxed)
+}
+
+/// Sets how many bytes of a string are shown (`--strace-log-size`).
+pub(super) fn set_limit(bytes: usize) {
+    SHOWN.store(bytes, Ordering::Relaxed);
+}
 /// The most elements of an array.
 pub(super) const ELEMENTS: usize = 32;
 
@@ -78,7 +91,7 @@ impl Cx<'_> {
 
     /// Up to `len` bytes, as far as they can be read.
     pub fn bytes(&self, addr: u64, len: u64) -> Result<Vec<u8>, Errno> {
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(SHOWN + 1)];
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(limit().saturating_add(1))];
         let n = self.task.mm()?.copy_in_some(UserAddr(addr), &mut bytes)?;
         bytes.truncate(n);
         Ok(bytes)
@@ -102,10 +115,10 @@ pub(super) fn hex(number: u64) -> String {
 
 /// A string, quoted; `more`: it goes on behind what there is of it.
 pub(super) fn quote(bytes: &[u8], more: bool) -> String {
-    let shown = bytes.get(..bytes.len().min(SHOWN)).unwrap_or_default();
+    let kept = bytes.get(..bytes.len().min(limit())).unwrap_or_default();
     // As strace: where there is a byte that is neither printable nor has an escape of its own, octal for that byte.
     let mut out = String::from("\"");
-    for (at, b) in shown.iter().enumerate() {
+    for (at, b) in kept.iter().enumerate() {
         match b {
             b'"' | b'\\' => {
                 out.push('\\');
@@ -118,13 +131,13 @@ pub(super) fn quote(bytes: &[u8], more: bool) -> String {
             0x0c => out.push_str("\\f"),
             0x20..=0x7e => out.push(char::from(*b)),
             _ => {
-                let digit = shown.get(at + 1).is_some_and(u8::is_ascii_digit);
+                let digit = kept.get(at + 1).is_some_and(u8::is_ascii_digit);
                 let _ = if digit { write!(out, "\\{b:03o}") } else { write!(out, "\\{b:o}") };
             }
         }
     }
     out.push('"');
-    if more || bytes.len() > SHOWN {
+    if more || bytes.len() > limit() {
         out.push_str("...");
     }
     out
@@ -144,7 +157,7 @@ pub(super) fn path(cx: &Cx<'_>, addr: u64) -> String {
     let text = || {
         let text = cx.task.mm()?.read_cstr(UserAddr(addr), abi::limits::PATH_MAX)?;
         let mut out = String::from("\"");
-        for part in text.chunks(SHOWN) {
+        for part in text.chunks(limit().max(1)) {
             let quoted = quote(part, false);
             out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
         }
@@ -156,7 +169,7 @@ pub(super) fn path(cx: &Cx<'_>, addr: u64) -> String {
 
 /// `len` bytes.
 pub(super) fn buffer(cx: &Cx<'_>, addr: u64, len: u64) -> String {
-    or_pointer(addr, cx.bytes(addr, len).map(|b| quote(&b, len > SHOWN as u64)))
+    or_pointer(addr, cx.bytes(addr, len).map(|b| quote(&b, len > limit() as u64)))
 }
 
 /// `argv`.

@@ -2,7 +2,7 @@
 
 use super::{
     names,
-    show::{Cx, ELEMENTS, SHOWN, buffer, or_pointer, pointer, quote},
+    show::{self, Cx, ELEMENTS, buffer, or_pointer, pointer, quote},
 };
 use abi::{
     Errno, Iovec, SigInfo, SigSet, Signal,
@@ -364,8 +364,8 @@ pub(super) fn cpus(cx: &Cx<'_>, addr: u64, len: u64) -> String {
 /// Random bytes and the like, all in hexadecimal.
 pub(super) fn hex_bytes(cx: &Cx<'_>, addr: u64, len: u64) -> String {
     let shown = |bytes: Vec<u8>| {
-        let text: String = bytes.iter().take(SHOWN).map(|b| format!("\\x{b:02x}")).collect();
-        format!("\"{text}\"{}", if len > SHOWN as u64 { "..." } else { "" })
+        let text: String = bytes.iter().take(show::limit()).map(|b| format!("\\x{b:02x}")).collect();
+        format!("\"{text}\"{}", if len > show::limit() as u64 { "..." } else { "" })
     };
     or_pointer(addr, cx.bytes(addr, len).map(shown))
 }
