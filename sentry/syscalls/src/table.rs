@@ -144,8 +144,11 @@ impl Table {
 
     /// Whether calls of this number are printed; those without a place in the table are where all are.
     fn prints(&self, nr: u64) -> bool {
+        if self.strace.is_empty() {
+            return false;
+        }
         let known = usize::try_from(nr).ok().and_then(|nr| self.strace.get(nr));
-        known.copied().unwrap_or_else(|| self.strace.iter().all(|p| *p) && !self.strace.is_empty())
+        known.copied().unwrap_or_else(|| self.strace.iter().all(|p| *p))
     }
 
     fn refuse(&self, nr: u64, errno: Errno) -> Errno {
