@@ -7,6 +7,7 @@ use abi::{
     fcntl::*,
     ioctl::{FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE},
     process::{Cap, Resource, SECCOMP_IOCTL_NOTIF_RECV},
+    socket::{FIOGETOWN, FIOSETOWN, SIOCGPGRP, SIOCSPGRP},
 };
 use kernel::{
     Restart, SysError, SysResult, Task, seccomp::notify::ListenerFile, signal::fasync, task::Wait,
@@ -52,12 +53,6 @@ fn dup3(task: &Arc<Task>, old: Fd, new: Fd, flags: u32) -> SysResult<Fd> {
     }
     Ok(new)
 }
-
-// `ioctl(2)` requests of sockets that are `F_SETOWN` and `F_GETOWN`.
-const FIOSETOWN: u32 = 0x8901;
-const SIOCSPGRP: u32 = 0x8902;
-const FIOGETOWN: u32 = 0x8903;
-const SIOCGPGRP: u32 = 0x8904;
 
 /// Who owns POSIX locks: whoever shares the descriptors.
 fn lock_owner(task: &Task) -> u64 {

@@ -269,7 +269,7 @@ fn uptime(kernel: &Kernel) -> String {
 fn loadavg(kernel: &Kernel) -> String {
     let (running, all) = (running(kernel), kernel.tasks().len());
     let ns = kernel::current().map_or_else(|| kernel.root_pid_ns.clone(), |c| c.pid_namespace());
-    let shown = |load: u64| format!("{}.{:02}", load >> 16, (load & 0xffff) * 100 >> 16);
+    let shown = |load: u64| format!("{}.{:02}", load >> 16, ((load & 0xffff) * 100) >> 16);
     let [one, five, fifteen] = kernel.load_averages().map(shown);
     format!("{one} {five} {fifteen} {running}/{all} {}\n", ns.last())
 }
