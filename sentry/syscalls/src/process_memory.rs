@@ -170,6 +170,9 @@ fn migrate_pages(task: &Arc<Task>, pid: i32, max: u64, old: UserAddr, new: UserA
     if new & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
 }
 
+/// The most pages of one `move_pages(2)`: it does not sleep.
+const PAGES_MAX: usize = 1 << 20;
+
 fn move_pages(
     task: &Arc<Task>,
     pid: i32,
@@ -186,6 +189,9 @@ fn move_pages(
         return Err(Errno::EPERM.into());
     }
     let other = numa_target(task, pid)?.mm()?;
+    if count > PAGES_MAX {
+        return Err(Errno::E2BIG.into());
+    }
     let mm = task.mm()?;
     for index in 0..count {
         let page = pages.at(index)?.read(&*mm)?;

@@ -6,6 +6,9 @@ use abi::{Errno, fcntl::OpenFlags};
 use ksync::{Mutex, rank};
 use std::{any::Any, collections::HashMap, sync::Arc};
 
+/// The most rules of a ruleset: each keeps a file of the tree.
+const RULES_MAX: usize = 1 << 16;
+
 /// What will be a layer.
 #[derive(Clone, Default)]
 pub struct Ruleset {
@@ -39,6 +42,9 @@ impl Ruleset {
         }
         if !path.is_dir() && !FsAccess::OF_FILES.contains(access) {
             return Err(Errno::EINVAL);
+        }
+        if self.fs.len() >= RULES_MAX {
+            return Err(Errno::E2BIG);
         }
         let new = FsRule { _path: path.clone(), access };
         self.fs.entry(key(path.inode_ref())).and_modify(|rule| rule.access |= access).or_insert(new);
