@@ -84,7 +84,7 @@ pub struct Global {
     #[arg(long, value_delimiter = ',', value_name = "CALLS")]
     pub strace_syscalls: Vec<String>,
     /// Bytes of each buffer that the system call log shows
-    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    #[arg(long, default_value_t = 32, value_name = "BYTES")]
     pub strace_log_size: usize,
     /// Read cgroup paths as slice:prefix:name
     #[arg(long, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = false,

@@ -236,6 +236,7 @@ fn main() {
             ("host_is_untouched", host_is_untouched),
             ("ordinary_user", ordinary_user),
             ("network_of_the_host", network_of_the_host),
+            ("system_call_log", system_call_log),
         ];
         for (name, test) in own {
             trials.push(Trial::test(format!("do_shell::{name}"), move || {
@@ -315,4 +316,30 @@ fn network_of_the_host() {
     assert_ne!(r.run(&["do", "/bin/bash", "-c", &script]).code, 0, "a sandbox of its own reaches the host");
     r.run(&["--network=host", "do", "/bin/bash", "-c", &script]).ok().prints("from the host");
     greet.join().unwrap();
+}
+
+/// `--strace` prints calls, signals and ends as `strace` does, and `--strace-syscalls` the calls that it names alone.
+fn system_call_log() {
+    let r = Runtime::new();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let to = format!("--debug-log={}", log.display());
+    let script = "cd /; cat /no/such; kill -USR1 $$; exit 3";
+    r.run(&[&to, "--strace", "do", "/bin/dash", "-c", script]);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines = text.lines().map(|l| l.split_ascii_whitespace().collect::<Vec<_>>().join(" ") + "\n");
+    let text: String = lines.collect();
+    for wanted in [
+        "] chdir(\"/\") = 0\n",
+        "openat(AT_FDCWD, \"/no/such\", O_RDONLY) = -1 ENOENT (No such file or directory)\n",
+        "] +++ exited with 1 +++\n",
+        "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=",
+        ", SIGUSR1) = 0\n",
+        "--- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER, si_pid=",
+    ] {
+        assert!(text.contains(wanted), "{wanted:?} is not in the log:\n{text}");
+    }
+    r.run(&[&to, "--strace-syscalls=chdir", "do", "/bin/dash", "-c", script]);
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains("chdir(") && !text.contains("openat("), "{text}");
 }

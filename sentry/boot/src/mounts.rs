@@ -26,6 +26,8 @@ pub struct Builder<'a> {
     pub cgroups: &'a [Membership],
     /// What upper layers take their pages from, by the descriptor's number in the configuration.
     pub stores: RefCell<BTreeMap<FdNumber, Store>>,
+    /// Whose message queues are shown.
+    pub ipc: &'a Arc<kernel::ipc::IpcNamespace>,
 }
 
 fn bad(what: &str, errno: Errno) -> StartError {
@@ -132,7 +134,7 @@ impl Builder<'_> {
             MountKind::Sysfs => typed(b"sysfs"),
             MountKind::Devtmpfs => typed(b"devtmpfs"),
             MountKind::Devpts => typed(b"devpts"),
-            MountKind::Mqueue => typed(b"mqueue"),
+            MountKind::Mqueue => fs::mqueue::of_namespace(self.vfs, self.ipc),
             MountKind::Cgroup | MountKind::Cgroup2 => {
                 return self.add_cgroups(ns, ctx, mount, &target).map_err(|e| bad(&what, e));
             }

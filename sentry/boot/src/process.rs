@@ -130,6 +130,7 @@ impl Container {
             securebits: 0,
             no_new_privs: config.no_new_privs,
             user_ns: ns.clone(),
+            landlock: None,
         })
     }
 

@@ -107,7 +107,9 @@ fn set_up(config: &BootConfig) -> Result<(Arc<Sandbox>, Arc<Pending>), StartErro
     if config.process.terminal {
         window::block().map_err(|e| internal("cannot block SIGWINCH", e))?;
     }
-    let table = syscalls::Table::new(config.strace.is_some());
+    let strace =
+        config.strace.as_ref().map(|s| syscalls::Strace { calls: s.calls.clone(), shown: s.buffer_size });
+    let table = syscalls::Table::new(strace.as_ref());
     let shared = |kind: &str| config.namespaces.shared.get(kind).copied();
     let ids = NamespaceIds { user: shared("user"), pid: shared("pid") };
     let kernel = machine::build(&config.platform, &config.limits, ids, config.allow_suid, table)?;
@@ -195,12 +197,15 @@ fn container(
         place
     };
     let cgroups: Vec<_> = cgroups.into_iter().map(shown).collect();
+    let ipc = kernel.create_ipc_namespace(user_ns.clone());
+    let queues = ipc.get().ok_or_else(|| internal("namespaces", "no IPC"))?;
     let builder = Builder {
         vfs: &kernel.vfs,
         gofer,
         cred,
         memory: &kernel.memory,
         kernel,
+        ipc: &queues,
         cgroups: &cgroups,
         stores: RefCell::new(stores),
     };
@@ -225,7 +230,7 @@ fn container(
     };
     let ns = Arc::new(Namespaces {
         uts: UtsNamespace::numbered(id("uts"), user_ns.clone(), names),
-        ipc: numbered(kernel.create_ipc_namespace(user_ns.clone()), "ipc"),
+        ipc: numbered(ipc, "ipc"),
         net: numbered(net, "network"),
         mount,
         pid_for_children: kernel.root_pid_ns.clone(),

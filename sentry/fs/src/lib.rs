@@ -12,6 +12,7 @@ pub mod fifo;
 pub mod gofer;
 pub mod host;
 pub mod memfd;
+pub mod mqueue;
 pub mod overlay;
 pub mod pipe;
 pub mod proc;

@@ -18,6 +18,9 @@ pub fn may_access(caller: &Task, target: &Task, creds: AccessCreds) -> Result<()
         return Ok(());
     }
     let (mine, theirs) = (caller.cred(), target.cred());
+    if mine.landlock.as_ref().is_some_and(|domain| !domain.contains(theirs.landlock.as_ref())) {
+        return Err(Errno::EPERM);
+    }
     let privileged = mine.has_cap_in(&theirs.user_ns, Cap::SYS_PTRACE);
     let (uid, gid) = match creds {
         AccessCreds::Real => (mine.ruid, mine.rgid),

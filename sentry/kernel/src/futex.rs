@@ -4,7 +4,6 @@
 //! was changed is either seen by the look or finds the waiter queued. **Lock order:** [`rank::FUTEX`], above address spaces.
 //!
 //! Priority inheritance hands a lock over from owner to waiter in order of arrival; there are no priorities to inherit.
-//! **Absent on purpose:** `FUTEX_WAIT_REQUEUE_PI` and its kin, which the C library has ceased to use: `ENOSYS`.
 
 use crate::{
     Restart, SysError, SysResult, Task,
@@ -34,7 +33,15 @@ struct Waiter {
     bitset: u32,
     woken: AtomicBool,
     /// It wants the lock (PI): waking it makes it the owner.
-    wants_lock: bool,
+    wants_lock: AtomicBool,
+    /// The lock that it is to be moved to (`FUTEX_WAIT_REQUEUE_PI`); nothing else wakes it.
+    bound_for: Option<FutexKey>,
+}
+
+impl Waiter {
+    fn wants_lock(&self) -> bool {
+        self.wants_lock.load(Ordering::SeqCst)
+    }
 }
 
 type Queues = HashMap<FutexKey, VecDeque<Arc<Waiter>>>;
@@ -53,7 +60,7 @@ fn take(queues: &mut Queues, key: &FutexKey, count: usize, bitset: u32) -> Vec<A
     let Some(queue) = queues.get_mut(key) else { return Vec::new() };
     let mut taken = Vec::new();
     queue.retain(|w| {
-        let take = taken.len() < count && w.bitset & bitset != 0 && !w.wants_lock;
+        let take = taken.len() < count && w.bitset & bitset != 0 && !w.wants_lock() && w.bound_for.is_none();
         if take {
             taken.push(w.clone());
         }
@@ -109,7 +116,9 @@ fn check(addr: u64) -> Result<(), Errno> {
 
 impl Task {
     fn waiter(self: &Arc<Self>, bitset: u32, wants_lock: bool) -> Arc<Waiter> {
-        Arc::new(Waiter { task: self.clone(), bitset, woken: AtomicBool::new(false), wants_lock })
+        let wants_lock = AtomicBool::new(wants_lock);
+        let woken = AtomicBool::new(false);
+        Arc::new(Waiter { task: self.clone(), bitset, woken, wants_lock, bound_for: None })
     }
 
     /// `FUTEX_WAIT_BITSET`: sleeps while the word at `addr` is `value`. `EAGAIN` if it is not; `ETIMEDOUT`.
@@ -192,7 +201,14 @@ impl Task {
         }
         let mm = self.mm()?;
         let key = mm.futex_key(addr, private)?;
-        let taken = take(&mut self.kernel.futexes.0.lock(), &key, count, bitset);
+        let taken = {
+            let mut queues = self.kernel.futexes.0.lock();
+            let bound = |w: &Arc<Waiter>| w.wants_lock() || w.bound_for.is_some();
+            if queues.get(&key).is_some_and(|q| q.iter().any(bound)) {
+                return Err(Errno::EINVAL); // those are woken by locks
+            }
+            take(&mut queues, &key, count, bitset)
+        };
         Ok(wake_all(taken))
     }
 
@@ -334,6 +350,104 @@ impl Task {
         }
     }
 
+    /// `FUTEX_WAIT_REQUEUE_PI`: sleeps while the word at `addr` is `value`, until it is moved to the lock at `lock` and gets it.
+    pub async fn futex_wait_requeue_pi(
+        self: &Arc<Self>,
+        addr: u64,
+        lock: u64,
+        private: bool,
+        value: u32,
+        deadline: Deadline,
+    ) -> SysResult<()> {
+        check(addr)?;
+        check(lock)?;
+        if addr == lock {
+            return Err(Errno::EINVAL.into());
+        }
+        self.leave_first_try().await;
+        let waiter = {
+            let mm = self.mm()?;
+            load(&mm, addr)?;
+            load(&mm, lock)?;
+            let (key, lock_key) = (mm.futex_key(addr, private)?, mm.futex_key(lock, private)?);
+            let waiter = Arc::new(Waiter {
+                task: self.clone(),
+                bitset: u32::MAX,
+                woken: AtomicBool::new(false),
+                wants_lock: AtomicBool::new(false),
+                bound_for: Some(lock_key),
+            });
+            let mut queues = self.kernel.futexes.0.lock();
+            if load(&mm, addr)? != value {
+                return Err(Errno::EAGAIN.into());
+            }
+            queues.entry(key).or_default().push_back(waiter.clone());
+            waiter
+        };
+        match self.sleep_on(&waiter, deadline).await {
+            // Once moved, the call cannot be made again: the caller locks by itself.
+            Err(SysError::Interrupted(_)) if waiter.wants_lock() => Err(Errno::EAGAIN.into()),
+            Err(SysError::Interrupted(_)) => Err(SysError::Interrupted(Restart::Always)),
+            other => other,
+        }
+    }
+
+    /// `FUTEX_CMP_REQUEUE_PI`: the first waiter of `addr` gets the lock at `lock` if it is free; it, or else up to `1 + more`
+    /// of them, wait for the lock. How many were woken or moved.
+    pub fn futex_cmp_requeue_pi(
+        &self,
+        addr: u64,
+        lock: u64,
+        private: bool,
+        more: usize,
+        expected: u32,
+    ) -> Result<usize, Errno> {
+        check(addr)?;
+        check(lock)?;
+        if addr == lock {
+            return Err(Errno::EINVAL);
+        }
+        let mm = self.mm()?;
+        let (key, lock_key) = (mm.futex_key(addr, private)?, mm.futex_key(lock, private)?);
+        load(&mm, lock)?;
+        let (woken, count) = {
+            let mut queues = self.kernel.futexes.0.lock();
+            if load(&mm, addr)? != expected {
+                return Err(Errno::EAGAIN);
+            }
+            let waiting = queues.get(&key).map_or_else(Vec::new, |q| q.iter().cloned().collect::<Vec<_>>());
+            if waiting.iter().any(|w| w.bound_for.as_ref() != Some(&lock_key)) {
+                return Err(Errno::EINVAL);
+            }
+            let mut woken = None;
+            let mut moved = Vec::new();
+            for (index, waiter) in waiting.iter().take(more.saturating_add(1)).enumerate() {
+                if index == 0 && waiter.task.try_lock_pi(&mm, lock)? {
+                    woken = Some(waiter.clone());
+                    continue;
+                }
+                waiter.wants_lock.store(true, Ordering::SeqCst);
+                moved.push(waiter.clone());
+            }
+            let count = moved.len() + usize::from(woken.is_some());
+            if let Some(queue) = queues.get_mut(&key) {
+                queue.drain(..count.min(queue.len()));
+                if queue.is_empty() {
+                    queues.remove(&key);
+                }
+            }
+            if !moved.is_empty() {
+                mm.with_atomic_u32(UserAddr(lock), Access::READ | Access::WRITE, |word| {
+                    word.fetch_or(FUTEX_WAITERS, Ordering::SeqCst)
+                })?;
+                queues.entry(lock_key).or_default().extend(moved);
+            }
+            (woken, count)
+        };
+        wake_all(woken.into_iter().collect());
+        Ok(count)
+    }
+
     /// `FUTEX_UNLOCK_PI`: hands the lock to the next waiter. `EPERM` unless this thread has it.
     pub fn futex_unlock_pi(&self, addr: u64, private: bool) -> Result<(), Errno> {
         check(addr)?;
@@ -350,8 +464,8 @@ impl Task {
         let next = {
             let mut queues = self.kernel.futexes.0.lock();
             let queue = queues.get_mut(&key);
-            let next = queue.and_then(|q| q.iter().position(|w| w.wants_lock).and_then(|at| q.remove(at)));
-            let more = queues.get(&key).is_some_and(|q| q.iter().any(|w| w.wants_lock));
+            let next = queue.and_then(|q| q.iter().position(|w| w.wants_lock()).and_then(|at| q.remove(at)));
+            let more = queues.get(&key).is_some_and(|q| q.iter().any(|w| w.wants_lock()));
             if queues.get(&key).is_some_and(VecDeque::is_empty) {
                 queues.remove(&key);
             }

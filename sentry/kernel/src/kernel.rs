@@ -40,6 +40,18 @@ pub enum SyscallStart<'a> {
 pub trait SyscallTable: Send + Sync {
     /// Starts call `nr` of `task`. Unknown numbers are `ENOSYS`, and counted.
     fn start<'a>(&self, task: &'a Arc<Task>, nr: u64, args: [u64; 6]) -> SyscallStart<'a>;
+    /// A signal is about to be dealt with, or was ignored; for who prints what happens.
+    fn signal_delivered(&self, task: &Task, info: &abi::SigInfo) {
+        let _ = (task, info);
+    }
+    /// A signal has stopped a process.
+    fn thread_stopped(&self, task: &Task, signo: i32) {
+        let _ = (task, signo);
+    }
+    /// A thread has ended.
+    fn thread_ended(&self, task: &Task, status: ExitStatus) {
+        let _ = (task, status);
+    }
 }
 
 /// What the kernel is made of; filled in by `boot`.
@@ -107,6 +119,8 @@ pub struct Kernel {
     pub on_root_end: OnceLock<Box<dyn Fn(&Arc<ThreadGroup>, ExitStatus) + Send + Sync>>,
     /// How many tasks there may be (what the pids controller of a control group enforces on Linux).
     pub max_tasks: AtomicU64,
+    /// How busy the sandbox is.
+    pub load: crate::time::load::Load,
     /// `CLOCK_MONOTONIC` at boot, which `CLOCK_BOOTTIME` and process start times count from.
     pub boot_ns: u64,
 }
@@ -140,6 +154,7 @@ impl Kernel {
             new_memfd: OnceLock::new(),
             on_root_end: OnceLock::new(),
             max_tasks: AtomicU64::new(u64::MAX),
+            load: Default::default(),
             boot_ns: ksync::exec::monotonic_ns(),
         })
     }

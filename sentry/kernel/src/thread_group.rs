@@ -73,6 +73,10 @@ pub struct ThreadGroup {
     pub children_user_ns: AtomicU64,
     /// As above.
     pub children_system_ns: AtomicU64,
+    /// Counts of threads that have ended.
+    pub past_usage: crate::task::Usage,
+    /// Counts of children that were waited for.
+    pub children_usage: crate::task::Usage,
     /// Highest resident size of a child that was waited for, in KiB.
     pub children_max_rss_kb: AtomicU64,
     /// Highest resident size that was left at an exec or the end, in KiB.
@@ -113,6 +117,8 @@ impl ThreadGroup {
             past_system_ns: AtomicU64::new(0),
             children_user_ns: AtomicU64::new(0),
             children_system_ns: AtomicU64::new(0),
+            past_usage: Default::default(),
+            children_usage: Default::default(),
             children_max_rss_kb: AtomicU64::new(0),
             max_rss_kb: AtomicU64::new(0),
             start_ns,

@@ -107,6 +107,8 @@ ranks! {
     WAIT_QUEUE = 950;
     /// The watches of an inotify instance.
     INOTIFY = 890;
+    /// What is to be told to the owners of files (pushed to in wait queue callbacks).
+    FILE_NOTES = 970;
     /// The executor's queues.
     EXECUTOR = 1000;
 }

@@ -27,6 +27,14 @@ fn flags(set: AreaFlags, clear: AreaFlags) -> Result<Step, Errno> {
 /// What `advice` means for `area`, or why it cannot be had.
 fn step(advice: i32, area: &Area) -> Result<Step, Errno> {
     let none = AreaFlags::empty();
+    // What would lose contents that the application itself cannot write to.
+    if matches!(advice, MADV_FREE | MADV_DONTNEED | MADV_DONTNEED_LOCKED | MADV_DONTFORK | MADV_WIPEONFORK)
+        && area.sealed()
+        && area.is_private_anonymous()
+        && !area.prot.contains(Prot::WRITE)
+    {
+        return Err(Errno::EPERM);
+    }
     match advice {
         MADV_NORMAL => flags(none, AreaFlags::RANDOM | AreaFlags::SEQUENTIAL),
         MADV_RANDOM => flags(AreaFlags::RANDOM, AreaFlags::SEQUENTIAL),

@@ -43,6 +43,8 @@ bitflags::bitflags! {
         const SEQUENTIAL = 1 << 11;
         /// `MADV_RANDOM`; remembered for `smaps`.
         const RANDOM = 1 << 12;
+        /// `mseal(2)`: stays where and as it is until the address space goes.
+        const SEALED = 1 << 13;
     }
 }
 
@@ -152,6 +154,10 @@ impl Area {
 
     pub fn shared(&self) -> bool {
         self.flags.contains(AreaFlags::SHARED)
+    }
+
+    pub fn sealed(&self) -> bool {
+        self.flags.contains(AreaFlags::SEALED)
     }
 
     pub fn locked(&self) -> bool {

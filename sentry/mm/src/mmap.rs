@@ -175,6 +175,59 @@ impl AddressSpace {
         Ok(at)
     }
 
+    /// `remap_file_pages(2)`: maps other pages of the object that is mapped, shared, at `start`.
+    pub fn remap_file_pages(&self, start: u64, len: u64, page: u64, nonblock: bool) -> Result<(), Errno> {
+        let (start, len) = (mem::page_down(start), mem::page_down(len));
+        let end = start.checked_add(len).filter(|end| *end > start).ok_or(Errno::EINVAL)?;
+        let offset = page.checked_mul(PAGE_SIZE).filter(|o| o.checked_add(len).is_some());
+        let offset = offset.ok_or(Errno::EINVAL)?;
+        let area = {
+            let state = self.core.state.read();
+            let mut at = start;
+            let mut first: Option<Area> = None;
+            for (range, area) in state.areas.overlapping(start..end) {
+                let same = first.as_ref().is_none_or(|first| {
+                    let object = |a: &Area| a.object.as_ref().map(|o| o.identity());
+                    object(first) == object(area) && first.flags == area.flags
+                });
+                if range.start > at || !area.shared() || !same {
+                    return Err(Errno::EINVAL);
+                }
+                at = range.end;
+                first.get_or_insert_with(|| area.clone());
+            }
+            if at < end {
+                return Err(Errno::EINVAL);
+            }
+            first.ok_or(Errno::EINVAL)?
+        };
+        let locked = area.locked();
+        let new = Area { offset, ..area };
+        self.map_area(start, len, MapFlags::FIXED | MapFlags::SHARED, new)?;
+        if locked || !nonblock {
+            let _ = self.populate(start..end, None);
+        }
+        Ok(())
+    }
+
+    /// `mseal(2)`. `ENOMEM` if not all of the range is mapped.
+    pub fn seal(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        if !addr.is_multiple_of(PAGE_SIZE) {
+            return Err(Errno::EINVAL);
+        }
+        let end = page_up(len).and_then(|len| addr.checked_add(len)).ok_or(Errno::EINVAL)?;
+        if addr == end {
+            return Ok(());
+        }
+        let range = addr..end;
+        let mut state = self.core.state.write();
+        if state.covered(&range) < end - addr {
+            return Err(Errno::ENOMEM);
+        }
+        state.update_areas(range, |area| area.flags |= AreaFlags::SEALED);
+        Ok(())
+    }
+
     fn map_area(&self, addr: u64, len: u64, flags: MapFlags, mut area: Area) -> Result<u64, Errno> {
         let mut placed = None;
         let mapped = self.core.run(|state, op| {
@@ -184,6 +237,7 @@ impl AddressSpace {
             }
             let at = state.place(addr, len, flags)?;
             let range = at..at + len;
+            state.check_unsealed(&range)?;
             let replaced = state.covered(&range);
             state.check_limits(&area, len, replaced)?;
             if area.locked() {
@@ -217,6 +271,7 @@ impl AddressSpace {
             if splits && state.areas.len() >= MAX_MAP_COUNT {
                 return Err(Errno::ENOMEM);
             }
+            state.check_unsealed(&range)?;
             state.unmap(op, range);
             Ok(())
         })
@@ -257,6 +312,12 @@ impl AddressSpace {
 }
 
 impl State {
+    /// `EPERM` if a part of `range` is sealed.
+    pub(crate) fn check_unsealed(&self, range: &Range<u64>) -> Result<(), Errno> {
+        let sealed = self.areas.overlapping(range.clone()).any(|(_, area)| area.sealed());
+        if sealed { Err(Errno::EPERM) } else { Ok(()) }
+    }
+
     /// Where a mapping of `len` bytes goes.
     fn place(&mut self, addr: u64, len: u64, flags: MapFlags) -> Result<u64, Errno> {
         let user = self.layout.range.clone();
@@ -311,6 +372,10 @@ impl State {
         let mut backed = Vec::new();
         for (r, area) in self.areas.overlapping(range.clone()) {
             if r.start > end {
+                break;
+            }
+            if area.sealed() {
+                result = Err(Errno::EPERM);
                 break;
             }
             if !area.max.contains(prot) {

@@ -24,6 +24,7 @@ impl AddressSpace {
             let from = page_up(old).ok_or(Errno::ENOMEM)?;
             let to = page_up(addr).ok_or(Errno::ENOMEM)?;
             if to < from {
+                state.check_unsealed(&(to..from))?;
                 state.unmap(op, to..from);
             } else if to > from {
                 let area = Area::anonymous(Prot::READ | Prot::WRITE, state.lock_future);

@@ -64,6 +64,16 @@ impl State {
         keep: bool,
     ) -> Result<u64, Errno> {
         let (whole, area) = self.area(old.start).ok_or(Errno::EFAULT)?;
+        if let Err(e) = self.check_unsealed(&(old.start..old.end.max(old.start + 1))) {
+            op.discard_area(area);
+            return Err(e);
+        }
+        if let Some(at) = fixed
+            && let Err(e) = self.check_unsealed(&(at..at.saturating_add(new_len)))
+        {
+            op.discard_area(area);
+            return Err(e);
+        }
         let result = self.remap_area(op, old, new_len, may_move, fixed, keep, &whole, &area);
         op.discard_area(area);
         result

@@ -6,7 +6,7 @@ use crate::{caller::Caller, filter::Filter, message::OptionValue, namespace::Net
 use abi::{Cap, Errno, SockType, socket::*, time::Timeval};
 use ksync::{Mutex, Ready, WaitQueue, rank};
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -110,6 +110,8 @@ pub struct Common {
     /// `SO_ATTACH_FILTER`.
     pub filter: Filter,
     rare: Mutex<Rare>,
+    /// The landlock domain of who made it, where there is one.
+    pub domain: OnceLock<Arc<vfs::landlock::Domain>>,
 }
 
 fn option_int(value: &[u8]) -> Result<i32, Errno> {
@@ -147,6 +149,7 @@ impl Common {
             sndtimeo: AtomicU64::new(0),
             rcvlowat: AtomicI32::new(1),
             filter: Filter::default(),
+            domain: OnceLock::new(),
             rare: Mutex::new(
                 rank::LEAF,
                 Rare {

@@ -17,7 +17,7 @@ use abi::{
 };
 use kernel::{
     SysError, SysResult, Task,
-    aio::MAX_EVENTS,
+    aio::{AioContext, MAX_EVENTS},
     task::{Deadline, Wait},
 };
 use ksync::Ready;
@@ -31,7 +31,7 @@ pub const ROWS: &[Row] = rows! {
     now IO_SETUP = io_setup as (u32, UserPtr<u64>);
     now IO_DESTROY = io_destroy as (u64);
     later IO_SUBMIT = io_submit as (u64, i64, UserPtr<u64>)
-        partial "requests are done one after the other, before the call returns; no IOCB_CMD_POLL: EINVAL";
+        partial "requests other than IOCB_CMD_POLL are done one after the other, before the call returns";
     later IO_GETEVENTS = io_getevents as (u64, i64, i64, UserPtr<IoEvent>, UserPtr<Timespec>);
     later IO_PGETEVENTS =
         io_pgetevents as (u64, i64, i64, UserPtr<IoEvent>, UserPtr<Timespec>, UserPtr<SigsetArg>);
@@ -78,12 +78,13 @@ async fn io_submit(task: &Arc<Task>, id: u64, count: i64, iocbs: UserPtr<u64>) -
     let context = task.kernel.aio.get(&mm, id)?;
     for done in 0..count.min(context.capacity()) {
         let submitted = match iocbs.at(done).and_then(|at| at.read(&*mm)) {
-            Ok(iocb) if context.has_room() => submit(task, UserPtr::from(iocb), iocb).await,
+            Ok(iocb) if context.has_room() => submit(task, &context, UserPtr::from(iocb), iocb).await,
             Ok(_) => Err(Errno::EAGAIN.into()),
             Err(e) => Err(e.into()),
         };
         match submitted {
-            Ok(event) => context.complete(event),
+            Ok(Some(event)) => context.complete(event),
+            Ok(None) => {}
             Err(_) if done > 0 => return Ok(done),
             Err(e) => return Err(e),
         }
@@ -91,8 +92,13 @@ async fn io_submit(task: &Arc<Task>, id: u64, count: i64, iocbs: UserPtr<u64>) -
     Ok(count.min(context.capacity()))
 }
 
-/// Does one request. An error is one of the request; what goes wrong when it is done is in the event.
-async fn submit(task: &Arc<Task>, user: UserPtr<Iocb>, addr: u64) -> SysResult<IoEvent> {
+/// Does one request; none if it waits. An error is one of the request; what goes wrong when it is done is in the event.
+async fn submit(
+    task: &Arc<Task>,
+    context: &Arc<AioContext>,
+    user: UserPtr<Iocb>,
+    addr: u64,
+) -> SysResult<Option<IoEvent>> {
     let mm = task.mm()?;
     let iocb = user.read(&*mm)?;
     if iocb.aio_reserved2 != 0 || i64::try_from(iocb.aio_nbytes).is_err() {
@@ -129,6 +135,23 @@ async fn submit(task: &Arc<Task>, user: UserPtr<Iocb>, addr: u64) -> SysResult<I
             let synced = ksync::exec::blocking(|| file.ops().fsync(&file, data_only));
             synced.map(|()| 0).map_err(SysError::from)
         }
+        IOCB_CMD_POLL => {
+            let wanted = u16::try_from(iocb.aio_buf).map_err(|_| Errno::EINVAL)?;
+            if (iocb.aio_offset, iocb.aio_nbytes, iocb.aio_rw_flags) != (0, 0, 0) {
+                return Err(Errno::EINVAL.into());
+            }
+            let wanted = Ready::from_bits_truncate(u32::from(wanted)) | Ready::ALWAYS;
+            let (queue, data) = (context.clone(), iocb.aio_data);
+            let waits = context.wait_for(addr, file, wanted, move |ready| {
+                let res = i64::from(ready.bits());
+                queue.complete(IoEvent { data, obj: addr, res, res2: 0 });
+                if let Some(counter) = counter {
+                    counter.signal(1);
+                }
+            });
+            task.kernel.executor.spawn_on(task.home, waits);
+            return Ok(None);
+        }
         _ => return Err(Errno::EINVAL.into()),
     };
     let res = match result {
@@ -139,7 +162,7 @@ async fn submit(task: &Arc<Task>, user: UserPtr<Iocb>, addr: u64) -> SysResult<I
     if let Some(counter) = counter {
         counter.signal(1);
     }
-    Ok(IoEvent { data: iocb.aio_data, obj: addr, res, res2: 0 })
+    Ok(Some(IoEvent { data: iocb.aio_data, obj: addr, res, res2: 0 }))
 }
 
 /// What is to be moved, and how.
@@ -239,10 +262,10 @@ async fn wait(
     }
 }
 
-/// Nothing is ever under way that could be cancelled.
+/// Only waits are ever under way that could be cancelled: their events say that nothing came.
 fn io_cancel(task: &Arc<Task>, id: u64, iocb: UserPtr<Iocb>, _result: UserPtr<IoEvent>) -> SysResult<()> {
     let mm = task.mm()?;
     iocb.read(&*mm)?;
-    task.kernel.aio.get(&mm, id)?;
-    Err(Errno::EINVAL.into())
+    task.kernel.aio.get(&mm, id)?.cancel(iocb.addr().0)?;
+    Err(Errno::EINPROGRESS.into())
 }

@@ -13,7 +13,8 @@ use abi::{
     stat::{StatxAttr, StatxMask, StatxTimestamp, XATTR_NAME_MAX, XATTR_SIZE_MAX, dev},
     time::Utimbuf,
 };
-use kernel::{SysResult, Task};
+use kernel::{SysError, SysResult, Task, task::Wait};
+use ksync::Ready;
 use mem::{UserAddr, UserMemoryExt, UserPtr};
 use std::sync::Arc;
 use vfs::{Attr, Fd, Gid, Path, Uid, ops};
@@ -38,7 +39,7 @@ pub const ROWS: &[Row] = rows! {
     now LCHOWN = lchown as (UserPath, u32, u32);
     now FCHOWN = fchown as (Fd, u32, u32);
     now FCHOWNAT = fchownat as (DirFd, UserPath, u32, u32, AtFlags);
-    now TRUNCATE = truncate as (UserPath, i64);
+    later TRUNCATE = truncate as (UserPath, i64);
     now FTRUNCATE = ftruncate as (Fd, i64);
     now UTIME = utime as (UserPath, UserPtr<Utimbuf>);
     now UTIMES = utimes as (UserPath, UserPtr<[Timeval; 2]>);
@@ -139,7 +140,10 @@ fn statx(
     let stamp =
         |t: Timespec| StatxTimestamp { tv_sec: t.tv_sec, tv_nsec: t.tv_nsec as u32, ..Default::default() };
     let ns = task.cred().user_ns.clone();
-    let mut filled = StatxMask::BASIC_STATS | StatxMask::MNT_ID;
+    // The unique id is given instead of the other, not beside it.
+    let unique = mask & StatxMask::MNT_ID_UNIQUE.bits() != 0;
+    let mut filled = StatxMask::BASIC_STATS;
+    filled |= if unique { StatxMask::MNT_ID_UNIQUE } else { StatxMask::MNT_ID };
     filled.set(StatxMask::BTIME, a.btime.is_some());
     let mut attributes = a.attributes;
     if Arc::ptr_eq(path.dentry(), &path.mount().root) {
@@ -170,7 +174,7 @@ fn statx(
         stx_rdev_minor: dev::minor(a.rdev),
         stx_dev_major: dev::major(a.dev),
         stx_dev_minor: dev::minor(a.dev),
-        stx_mnt_id: path.mount().id,
+        stx_mnt_id: if unique { vfs::mount::show::unique_id(path.mount()) } else { path.mount().id },
         ..Statx::default()
     };
     Ok(out.write(&*task.mm()?, &value)?)
@@ -271,12 +275,29 @@ fn or_too_large(task: &Arc<Task>, result: Result<(), Errno>) -> SysResult<()> {
     Ok(result?)
 }
 
-fn truncate(task: &Arc<Task>, path: UserPath, len: i64) -> SysResult<()> {
+async fn truncate(task: &Arc<Task>, path: UserPath, len: i64) -> SysResult<()> {
     if len < 0 {
         return Err(Errno::EINVAL.into());
     }
     let path = follow(task, path)?;
-    or_too_large(task, ops::truncate(&task.cred(), &path, len, file_size_limit(task)))
+    let (cred, limit) = (task.cred(), file_size_limit(task));
+    let attempt = || ops::truncate(&cred, &path, len, limit);
+    let done = match attempt() {
+        // Somebody has a lease, and has been told.
+        Err(Errno::EAGAIN) => {
+            let inode = path.inode();
+            let deadline = vfs::locks::lease::breaking_until(&*inode);
+            let wait = Wait::on(vfs::locks::wait_queue(&*inode), Ready::OTHER).deadline(deadline);
+            match task.block_on(wait, attempt).await {
+                Err(SysError::Errno(Errno::ETIMEDOUT)) => attempt(),
+                Err(SysError::Errno(e)) => Err(e),
+                Err(interrupted) => return Err(interrupted),
+                Ok(()) => Ok(()),
+            }
+        }
+        done => done,
+    };
+    or_too_large(task, done)
 }
 
 fn ftruncate(task: &Arc<Task>, fd: Fd, len: i64) -> SysResult<()> {

@@ -7,8 +7,11 @@ use abi::{
     fcntl::*,
     ioctl::{FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, FIOQSIZE},
     process::{Cap, Resource, SECCOMP_IOCTL_NOTIF_RECV},
+    socket::{FIOGETOWN, FIOSETOWN, SIOCGPGRP, SIOCSPGRP},
 };
-use kernel::{Restart, SysError, SysResult, Task, seccomp::notify::ListenerFile, task::Wait};
+use kernel::{
+    Restart, SysError, SysResult, Task, seccomp::notify::ListenerFile, signal::fasync, task::Wait,
+};
 use ksync::Ready;
 use mem::UserPtr;
 use std::sync::{Arc, Weak};
@@ -80,7 +83,7 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
         }
         F_GETFL => u64::from(file.flags().bits()),
         F_SETFL => {
-            set_status(task, &file, OpenFlags::from_bits_retain(arg as u32))?;
+            set_status(task, &file, fd, OpenFlags::from_bits_retain(arg as u32))?;
             0
         }
         F_GETLK | F_OFD_GETLK => get_lock(task, &file, arg.into(), cmd == F_OFD_GETLK)?,
@@ -96,7 +99,7 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
             let owned = Owned { file: Arc::downgrade(&file), fd };
             let signal = Arc::new(move || lease::Holder::broken(&owned));
             if vfs::inotify::dnotify::notify(&file, arg as u32, signal)? {
-                set_owner(task, &file, F_OWNER_PID, own_pid(task))?;
+                set_owner(task, &file, fd, F_OWNER_PID, own_pid(task))?;
             }
             0
         }
@@ -106,7 +109,7 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
             } else {
                 (F_OWNER_PID, number)
             };
-            set_owner(task, &file, kind, id)?;
+            set_owner(task, &file, fd, kind, id)?;
             0
         }
         F_GETOWN => {
@@ -115,7 +118,7 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
         }
         F_SETOWN_EX => {
             let owner: FOwnerEx = UserPtr::from(arg).read(&*task.mm()?)?;
-            set_owner(task, &file, owner.kind, owner.pid)?;
+            set_owner(task, &file, fd, owner.kind, owner.pid)?;
             0
         }
         F_GETOWN_EX => {
@@ -148,7 +151,7 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
     })
 }
 
-fn set_status(task: &Task, file: &Arc<File>, flags: OpenFlags) -> Result<(), Errno> {
+fn set_status(task: &Task, file: &Arc<File>, fd: Fd, flags: OpenFlags) -> Result<(), Errno> {
     let wants_noatime = flags.contains(OpenFlags::NOATIME) && !file.flags().contains(OpenFlags::NOATIME);
     if wants_noatime {
         let attr = file.inode().attr()?;
@@ -157,19 +160,29 @@ fn set_status(task: &Task, file: &Arc<File>, flags: OpenFlags) -> Result<(), Err
             return Err(Errno::EPERM);
         }
     }
-    file.set_flags(flags)
+    let was = file.flags();
+    file.set_flags(flags)?;
+    let asks = file.flags().contains(OpenFlags::ASYNC);
+    if asks != was.contains(OpenFlags::ASYNC) {
+        fasync::set_async(&task.kernel, file, fd.0, asks);
+    }
+    Ok(())
 }
 
 /// Whom signals about the file go to: ids are kept as the caller gave them and mean what they mean to it.
-fn set_owner(task: &Task, file: &File, kind: i32, id: i32) -> Result<(), Errno> {
+fn set_owner(task: &Task, file: &Arc<File>, fd: Fd, kind: i32, id: i32) -> Result<(), Errno> {
     if !matches!(kind, F_OWNER_TID | F_OWNER_PID | F_OWNER_PGRP) || id < 0 {
         return Err(Errno::EINVAL);
     }
     if id != 0 && task.pid_namespace().find(id as u32).is_none() {
         return Err(Errno::ESRCH);
     }
-    let mut owner = file.owner.lock();
-    (owner.kind, owner.id) = (kind, id);
+    {
+        let mut owner = file.owner.lock();
+        (owner.kind, owner.id) = (kind, id);
+    }
+    let asks = file.flags().contains(OpenFlags::ASYNC);
+    fasync::set_async(&task.kernel, file, fd.0, asks);
     Ok(())
 }
 
@@ -182,7 +195,7 @@ struct Owned {
 impl lease::Holder for Owned {
     fn broken(&self) {
         if let Some(file) = self.file.upgrade() {
-            kernel::signal::send::signal_owner(&file, self.fd.0);
+            kernel::signal::send::signal_owner(&file, self.fd.0, abi::signal::POLL_MSG);
         }
     }
 }
@@ -243,6 +256,7 @@ async fn ioctl(task: &Arc<Task>, fd: Fd, cmd: u32, arg: u64) -> SysResult<u64> {
     if file.is_path_only() {
         return Err(Errno::EBADF.into());
     }
+    crate::landlock::check_ioctl(&file, cmd)?;
     let mm = task.mm()?;
     let flag = |flag: OpenFlags, on: bool| if on { file.flags() | flag } else { file.flags() - flag };
     match cmd {
@@ -254,7 +268,23 @@ async fn ioctl(task: &Arc<Task>, fd: Fd, cmd: u32, arg: u64) -> SysResult<u64> {
         }
         FIOASYNC => {
             let on: i32 = UserPtr::from(arg).read(&*mm)?;
-            file.set_flags(flag(OpenFlags::ASYNC, on != 0))?;
+            if file.ops().wait_queue().is_none() {
+                return Err(Errno::ENOTTY.into());
+            }
+            set_status(task, &file, fd, flag(OpenFlags::ASYNC, on != 0))?;
+        }
+        FIOSETOWN | SIOCSPGRP if file.inode().file_type() == abi::FileType::Socket => {
+            let number: i32 = UserPtr::from(arg).read(&*mm)?;
+            let (kind, id) = match number {
+                n if n < 0 => (F_OWNER_PGRP, n.checked_neg().ok_or(Errno::EINVAL)?),
+                n => (F_OWNER_PID, n),
+            };
+            set_owner(task, &file, fd, kind, id)?;
+        }
+        FIOGETOWN | SIOCGPGRP if file.inode().file_type() == abi::FileType::Socket => {
+            let owner = *file.owner.lock();
+            let shown = if owner.kind == F_OWNER_PGRP { -owner.id } else { owner.id };
+            UserPtr::from(arg).write(&*mm, &shown)?;
         }
         // Files that are in no directory say for themselves how much there is.
         FIONREAD if file.inode().file_type() == abi::FileType::Regular && file.ops().seekable() => {

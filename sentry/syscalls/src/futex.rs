@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
-    again FUTEX = futex as (u64, u32, u32, u64, u64, u32) partial "no FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI: ENOSYS; no priorities to inherit";
+    again FUTEX = futex as (u64, u32, u32, u64, u64, u32) partial "no priorities to inherit";
     later FUTEX_WAITV = futex_waitv as (UserPtr<FutexWaitv>, u32, u32, UserPtr<Timespec>, i32);
     now FUTEX_WAKE = futex_wake as (u64, u64, i32, u32);
     later FUTEX_WAIT = futex_wait as (u64, u64, u64, u32, UserPtr<Timespec>, i32);
@@ -79,7 +79,7 @@ async fn futex(
     let private = op & FUTEX_PRIVATE_FLAG != 0;
     let cmd = op & FUTEX_CMD_MASK;
     let realtime = op & FUTEX_CLOCK_REALTIME != 0;
-    if realtime && !matches!(cmd, FUTEX_WAIT_BITSET | FUTEX_LOCK_PI2) {
+    if realtime && !matches!(cmd, FUTEX_WAIT_BITSET | FUTEX_LOCK_PI2 | FUTEX_WAIT_REQUEUE_PI) {
         return Err(Errno::ENOSYS.into());
     }
     let clock = if realtime { CLOCK_REALTIME } else { CLOCK_MONOTONIC };
@@ -114,6 +114,20 @@ async fn futex(
             let clock = if cmd == FUTEX_LOCK_PI { CLOCK_REALTIME } else { clock };
             let deadline = absolute(task, timeout, clock)?;
             task.futex_lock_pi(addr, private, deadline, false).await.map(|()| 0)?
+        }
+        FUTEX_WAIT_REQUEUE_PI => {
+            if val3 != FUTEX_BITSET_MATCH_ANY && val3 != 0 {
+                // Which it has to be; 0 is what callers that leave it out have.
+                return Err(Errno::EINVAL.into());
+            }
+            let deadline = absolute(task, timeout, clock)?;
+            task.futex_wait_requeue_pi(addr, addr2, private, val, deadline).await.map(|()| 0)?
+        }
+        FUTEX_CMP_REQUEUE_PI => {
+            if val != 1 {
+                return Err(Errno::EINVAL.into());
+            }
+            task.futex_cmp_requeue_pi(addr, addr2, private, some(val2)?, val3)?
         }
         FUTEX_TRYLOCK_PI => task.futex_lock_pi(addr, private, None, true).await.map(|()| 0)?,
         FUTEX_UNLOCK_PI => task.futex_unlock_pi(addr, private).map(|()| 0)?,

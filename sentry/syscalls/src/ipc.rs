@@ -1,6 +1,4 @@
 //! System V interprocess communication. The rules are [`kernel::ipc`]'s; this takes arguments apart.
-//!
-//! **Absent:** POSIX message queues: `mq_open(2)` and its family are `ENOSYS`, as of a kernel without them.
 
 use crate::{row::Row, rows};
 use abi::{Errno, Timespec, ipc::*, limits::PAGE_SIZE, process::Cap};

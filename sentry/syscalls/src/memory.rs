@@ -23,6 +23,12 @@ pub const ROWS: &[Row] = rows! {
     now MREMAP = mremap as (u64, u64, u64, MremapFlags, u64);
     now BRK = brk as (u64);
     now MADVISE = madvise as (u64, u64, i32) partial "advice about huge pages, merging and ageing is taken and has no effect";
+    now REMAP_FILE_PAGES = remap_file_pages as (u64, u64, u64, u64, MapFlags);
+    now MSEAL = mseal as (u64, u64, u64);
+    now CACHESTAT = cachestat as (Fd, UserPtr<[u64; 2]>, UserPtr<[u64; 5]>, u32)
+        partial "data that a file has count as cached";
+    now SET_MEMPOLICY_HOME_NODE = set_mempolicy_home_node as (u64, u64, u64, u64)
+        partial "no ranges have policies: ENOENT";
     now MSYNC = msync as (u64, u64, MsyncFlags);
     now MINCORE = mincore as (u64, u64, UserAddr) partial "mapped pages of host files count as resident";
     now MLOCK = mlock as (u64, u64);
@@ -254,4 +260,67 @@ fn get_mempolicy(
         }
     }
     Ok(())
+}
+
+/// Pages of shared mappings in another order: emulated by mapping them again, as Linux does since 4.0.
+fn remap_file_pages(
+    task: &Arc<Task>,
+    start: u64,
+    len: u64,
+    prot: u64,
+    page: u64,
+    flags: MapFlags,
+) -> SysResult<()> {
+    if prot != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    Ok(space(task)?.remap_file_pages(start, len, page, flags.contains(MapFlags::NONBLOCK))?)
+}
+
+fn mseal(task: &Arc<Task>, addr: u64, len: u64, flags: u64) -> SysResult<()> {
+    if flags != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    Ok(task.mm()?.seal(addr, len)?)
+}
+
+/// `struct cachestat_range` is offset and length, `struct cachestat` pages: cached, dirty, under writeback, evicted, evicted
+/// recently.
+fn cachestat(
+    task: &Arc<Task>,
+    fd: Fd,
+    range: UserPtr<[u64; 2]>,
+    out: UserPtr<[u64; 5]>,
+    flags: u32,
+) -> SysResult<()> {
+    let file = task.file(fd)?;
+    if file.is_path_only() {
+        return Err(Errno::EBADF.into());
+    }
+    let mm = task.mm()?;
+    let [offset, len] = range.read(&*mm)?;
+    if flags != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let size = file.inode().attr()?.size;
+    let wanted = if len == 0 { u64::MAX } else { offset.saturating_add(len) };
+    let end = wanted.min(page_up(size).unwrap_or(u64::MAX));
+    let (mut pages, mut at) = (0u64, mem::page_down(offset));
+    while at < end && file.ops().seekable() {
+        let Ok(data) = file.ops().next_extent(&file, at, true) else { break };
+        let hole = file.ops().next_extent(&file, data, false).unwrap_or(end);
+        let (from, to) = (mem::page_down(data).max(at), page_up(hole).unwrap_or(end).min(end));
+        pages += to.saturating_sub(from) / PAGE_SIZE;
+        at = to.max(at + PAGE_SIZE);
+    }
+    let in_memory = file.path().mount().fs.name() == "tmpfs";
+    Ok(out.write(&*mm, &[pages, if in_memory { pages } else { 0 }, 0, 0, 0])?)
+}
+
+fn set_mempolicy_home_node(_: &Arc<Task>, start: u64, len: u64, node: u64, flags: u64) -> SysResult<()> {
+    if !start.is_multiple_of(PAGE_SIZE) || flags != 0 || node != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let end = page_up(len).and_then(|len| start.checked_add(len)).ok_or(Errno::EINVAL)?;
+    if end == start { Ok(()) } else { Err(Errno::ENOENT.into()) }
 }

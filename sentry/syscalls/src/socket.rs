@@ -16,7 +16,7 @@ use message::{recvfrom, recvmmsg, recvmsg, sendmmsg, sendmsg, sendto};
 use net::{Caller, NetNamespace, Socket, SocketOps};
 use smallvec::SmallVec;
 use std::sync::Arc;
-use vfs::{Fd, File};
+use vfs::{Fd, File, landlock::NetAccess};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = crate::rows! {
@@ -59,6 +59,9 @@ fn socket_file(task: &Task, ops: Arc<dyn SocketOps>, flags: SockFlags) -> Result
     let file =
         task.kernel.vfs.anon_file("socket", FileType::Socket, open, &task.cred(), Socket::new(ops.clone()));
     net::socket::set_inode(&ops, file.inode().attr()?.ino);
+    if let Some(domain) = &file.cred().landlock {
+        let _ = ops.common().domain.set(domain.clone());
+    }
     Ok(file)
 }
 
@@ -127,7 +130,9 @@ fn write_address(task: &Task, name: &[u8], addr: UserAddr, len: UserPtr<i32>) ->
 
 fn bind(task: &Arc<Task>, fd: Fd, addr: UserAddr, len: i32) -> SysResult<()> {
     let (_file, ops) = socket_of(task, fd)?;
-    Ok(ops.bind(Caller::Task(task), &read_address(task, addr, len)?)?)
+    let addr = read_address(task, addr, len)?;
+    crate::landlock::check_port(task, &*ops, &addr, NetAccess::BIND_TCP)?;
+    Ok(ops.bind(Caller::Task(task), &addr)?)
 }
 
 fn listen(task: &Arc<Task>, fd: Fd, backlog: i32) -> SysResult<()> {
@@ -188,6 +193,7 @@ async fn accept4(task: &Arc<Task>, fd: Fd, addr: UserAddr, len: UserPtr<i32>, fl
 async fn connect(task: &Arc<Task>, fd: Fd, addr: UserAddr, len: i32) -> SysResult<()> {
     let (file, ops) = socket_of(task, fd)?;
     let addr = read_address(task, addr, len)?;
+    crate::landlock::check_port(task, &*ops, &addr, NetAccess::CONNECT_TCP)?;
     let caller = Caller::Task(task);
     if file.nonblocking() {
         return Ok(ops.connect(caller, &addr)?);

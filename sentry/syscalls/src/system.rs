@@ -14,13 +14,14 @@ use std::sync::{Arc, atomic::Ordering};
 /// The rows of this family.
 pub const ROWS: &[Row] = rows! {
     now UNAME = uname as (UserPtr<Utsname>);
-    now SYSINFO = sysinfo as (UserPtr<Sysinfo>) partial "load averages leave out what waits for a CPU";
+    now SYSINFO = sysinfo as (UserPtr<Sysinfo>);
     now GETRLIMIT = getrlimit as (u32, UserPtr<Rlimit>);
     now SETRLIMIT = setrlimit as (u32, UserPtr<Rlimit>);
     now PRLIMIT64 = prlimit64 as (i32, u32, UserPtr<Rlimit>, UserPtr<Rlimit>);
     now GETRANDOM = getrandom as (UserAddr, usize, u32);
     now SYSLOG = syslog as (i32, UserAddr, i32) partial "the log is empty";
     now REBOOT = reboot as (u32, u32, u32, u64) partial "ends the caller's pid namespace";
+    now VHANGUP = vhangup as ();
     now GETCPU = getcpu as (UserPtr<u32>, UserPtr<u32>);
 };
 
@@ -42,17 +43,13 @@ fn uname(task: &Arc<Task>, to: UserPtr<Utsname>) -> SysResult<()> {
     Ok(to.write(&*task.mm()?, &answer)?)
 }
 
-/// Bits behind the point in `sysinfo.loads`.
-const SI_LOAD_SHIFT: u32 = 16;
-
 fn sysinfo(task: &Arc<Task>, to: UserPtr<Sysinfo>) -> SysResult<()> {
     let kernel = &task.kernel;
     let threads: usize = kernel.tree.lock().nodes.values().map(|n| n.threads.len()).sum();
     let answer = Sysinfo {
         uptime: (kernel.uptime_ns() / 1_000_000_000) as i64,
-        // `SI_LOAD_SHIFT`
-        loads: fs::proc::load_averages(kernel).map(|load| (load * 65536.0) as u64),
         totalram: kernel.memory_bytes,
+        loads: kernel.load_averages(),
         freeram: kernel.memory_bytes.saturating_sub(kernel.memory.used_bytes()),
         procs: u16::try_from(threads).unwrap_or(u16::MAX),
         mem_unit: 1,
@@ -211,4 +208,15 @@ fn getcpu(task: &Arc<Task>, cpu: UserPtr<u32>, node: UserPtr<u32>) -> SysResult<
     let mm = task.mm()?;
     cpu.write_opt(&*mm, &((task.home % task.kernel.cpus.max(1)) as u32))?;
     Ok(node.write_opt(&*mm, &0)?)
+}
+
+/// Hangs up the caller's terminal, if it has one.
+fn vhangup(task: &Arc<Task>) -> SysResult<()> {
+    if !task.cred().has_cap_in(&task.kernel.root_user_ns, Cap::SYS_TTY_CONFIG) {
+        return Err(Errno::EPERM.into());
+    }
+    if let Some(tty) = task.group.terminal() {
+        tty.hang_up();
+    }
+    Ok(())
 }

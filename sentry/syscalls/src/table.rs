@@ -4,8 +4,8 @@ use crate::{
     row::{Handler, Row, Support},
     strace,
 };
-use abi::{Errno, sysno};
-use kernel::{SyscallTable, Task, kernel::SyscallStart};
+use abi::{Errno, SigInfo, sysno};
+use kernel::{SyscallTable, Task, kernel::SyscallStart, tree::ExitStatus};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -21,9 +21,13 @@ const FAMILIES: &[&[Row]] = &[
     crate::identity::ROWS,
     crate::io::ROWS,
     crate::ipc::ROWS,
+    crate::landlock::ROWS,
+    crate::lsm::ROWS,
     crate::memory::ROWS,
     crate::mount::ROWS,
     crate::mount_fd::ROWS,
+    crate::mount_info::ROWS,
+    crate::mq::ROWS,
     crate::names::ROWS,
     crate::namespaces::ROWS,
     crate::notify::ROWS,
@@ -57,9 +61,6 @@ pub const REFUSED: &[(u32, Errno, &str)] = &[
     (sysno::ADD_KEY, Errno::ENOSYS, "as a kernel without keys"),
     (sysno::REQUEST_KEY, Errno::ENOSYS, "as a kernel without keys"),
     (sysno::KEYCTL, Errno::ENOSYS, "as a kernel without keys"),
-    (sysno::LANDLOCK_CREATE_RULESET, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
-    (sysno::LANDLOCK_ADD_RULE, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
-    (sysno::LANDLOCK_RESTRICT_SELF, Errno::EOPNOTSUPP, "as a kernel booted without landlock"),
     (sysno::FANOTIFY_INIT, Errno::ENOSYS, "as a kernel without fanotify"),
     (sysno::FANOTIFY_MARK, Errno::ENOSYS, "as a kernel without fanotify"),
     (sysno::NAME_TO_HANDLE_AT, Errno::EOPNOTSUPP, "no file system has handles"),
@@ -71,7 +72,6 @@ pub const REFUSED: &[(u32, Errno, &str)] = &[
     (sysno::ACCT, Errno::EPERM, "no process accounting"),
     (sysno::QUOTACTL, Errno::ENOSYS, "as a kernel without quotas"),
     (sysno::QUOTACTL_FD, Errno::ENOSYS, "as a kernel without quotas"),
-    (sysno::VHANGUP, Errno::EPERM, "terminals are hung up by their masters"),
     (sysno::IOPL, Errno::EPERM, "no ports"),
     (sysno::IOPERM, Errno::EPERM, "no ports"),
     (sysno::MODIFY_LDT, Errno::ENOSYS, "no 16-bit and 32-bit segments"),
@@ -82,7 +82,18 @@ pub const REFUSED: &[(u32, Errno, &str)] = &[
     (sysno::LOOKUP_DCOOKIE, Errno::ENOSYS, "obsolete"),
     (sysno::NFSSERVCTL, Errno::ENOSYS, "obsolete"),
     (sysno::MEMFD_SECRET, Errno::ENOSYS, "as a kernel booted without secretmem"),
-    (sysno::MSEAL, Errno::ENOSYS, "mappings cannot be sealed"),
+    (sysno::SET_THREAD_AREA, Errno::ENOSYS, "of 32-bit programs"),
+    (sysno::GET_THREAD_AREA, Errno::ENOSYS, "of 32-bit programs"),
+    (sysno::URETPROBE, Errno::ENOSYS, "as a kernel without probes"),
+    (sysno::CREATE_MODULE, Errno::ENOSYS, "obsolete"),
+    (sysno::GET_KERNEL_SYMS, Errno::ENOSYS, "obsolete"),
+    (sysno::QUERY_MODULE, Errno::ENOSYS, "obsolete"),
+    (sysno::GETPMSG, Errno::ENOSYS, "never was"),
+    (sysno::PUTPMSG, Errno::ENOSYS, "never was"),
+    (sysno::AFS_SYSCALL, Errno::ENOSYS, "never was"),
+    (sysno::TUXCALL, Errno::ENOSYS, "never was"),
+    (sysno::SECURITY, Errno::ENOSYS, "never was"),
+    (sysno::VSERVER, Errno::ENOSYS, "never was"),
     (sysno::MAP_SHADOW_STACK, Errno::EOPNOTSUPP, "no shadow stacks"),
 ];
 
@@ -102,13 +113,14 @@ pub struct Table {
     entries: Box<[Entry; SIZE]>,
     /// How often each number was asked for that nobody answers.
     refused: Box<[AtomicU64; SIZE]>,
-    /// Print each call to the log.
-    strace: bool,
+    /// Which calls are printed to the log; empty for none.
+    strace: Vec<bool>,
 }
 
 impl Table {
-    /// The table; with `strace` each call goes to the log.
-    pub fn new(strace: bool) -> Arc<Self> {
+    /// The table; with `strace` calls go to the log.
+    pub fn new(strace: Option<&strace::Strace>) -> Arc<Self> {
+        let strace = strace.map(|s| s.install(SIZE)).unwrap_or_default();
         let mut entries = Box::new([Entry::Unknown; SIZE]);
         for (nr, errno, _) in REFUSED {
             if let Some(slot) = entries.get_mut(*nr as usize) {
@@ -128,6 +140,15 @@ impl Table {
     pub fn refused_calls(&self) -> Vec<(u32, u64)> {
         let counts = self.refused.iter().enumerate().map(|(nr, n)| (nr as u32, n.load(Ordering::Relaxed)));
         counts.filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// Whether calls of this number are printed; those without a place in the table are where all are.
+    fn prints(&self, nr: u64) -> bool {
+        if self.strace.is_empty() {
+            return false;
+        }
+        let known = usize::try_from(nr).ok().and_then(|nr| self.strace.get(nr));
+        known.copied().unwrap_or_else(|| self.strace.iter().all(|p| *p))
     }
 
     fn refuse(&self, nr: u64, errno: Errno) -> Errno {
@@ -151,24 +172,44 @@ impl SyscallTable for Table {
             Entry::Unknown => return self.traced(task, nr, args, Err(self.refuse(nr, Errno::ENOSYS).into())),
         };
         match row.handler {
-            Handler::Now(f) if !self.strace => SyscallStart::Done(f(task, args)),
-            Handler::Again { first, later } if !self.strace => match first(task, args) {
+            Handler::Now(f) if !self.prints(nr) => SyscallStart::Done(f(task, args)),
+            Handler::Again { first, later } if !self.prints(nr) => match first(task, args) {
                 Some(result) => SyscallStart::Done(result),
                 None => SyscallStart::Later(later(task, args)),
             },
-            Handler::Later(f) if !self.strace => SyscallStart::Later(f(task, args)),
+            Handler::Later(f) if !self.prints(nr) => SyscallStart::Later(f(task, args)),
             Handler::Now(f) => {
+                let line = strace::Line::begin(task, nr, Some(row), &args);
                 let result = f(task, args);
-                log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
+                log::info!("{}", line.end(task, &result));
                 SyscallStart::Done(result)
             }
             Handler::Later(f) | Handler::Again { later: f, .. } => {
                 SyscallStart::Later(Box::pin(async move {
+                    let line = strace::Line::begin(task, nr, Some(row), &args);
                     let result = f(task, args).await;
-                    log::info!("{}", strace::line(task, nr, Some(row), &args, &result));
+                    log::info!("{}", line.end(task, &result));
                     result
                 }))
             }
+        }
+    }
+
+    fn signal_delivered(&self, task: &Task, info: &SigInfo) {
+        if !self.strace.is_empty() {
+            log::info!("{}", strace::signal(task, info));
+        }
+    }
+
+    fn thread_stopped(&self, task: &Task, signo: i32) {
+        if !self.strace.is_empty() {
+            log::info!("{}", strace::stopped(task, signo));
+        }
+    }
+
+    fn thread_ended(&self, task: &Task, status: ExitStatus) {
+        if !self.strace.is_empty() {
+            log::info!("{}", strace::exited(task, status));
         }
     }
 }
@@ -181,8 +222,8 @@ impl Table {
         args: [u64; 6],
         result: kernel::SysResult,
     ) -> SyscallStart<'a> {
-        if self.strace {
-            log::info!("{}", strace::line(task, nr, None, &args, &result));
+        if self.prints(nr) {
+            log::info!("{}", strace::Line::begin(task, nr, None, &args).end(task, &result));
         }
         SyscallStart::Done(result)
     }

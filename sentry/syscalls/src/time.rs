@@ -39,7 +39,7 @@ pub const ROWS: &[Row] = rows! {
     now TIMER_DELETE = timer_delete as (i32);
     now ADJTIMEX = adjtimex as (UserPtr<Timex>) partial "reads; changes are EPERM";
     now CLOCK_ADJTIME = clock_adjtime as (i32, UserPtr<Timex>) partial "reads; changes are EPERM";
-    now GETRUSAGE = getrusage as (i32, UserPtr<Rusage>) partial "no counts of faults, switches and input or output";
+    now GETRUSAGE = getrusage as (i32, UserPtr<Rusage>) partial "faults of memory that was there already are estimated; no counts of input and output";
 };
 
 fn clock_gettime(task: &Arc<Task>, id: i32, to: UserPtr<Timespec>) -> SysResult<()> {
@@ -322,11 +322,16 @@ fn getrusage(task: &Arc<Task>, who: i32, to: UserPtr<Rusage>) -> SysResult<()> {
         RUSAGE_CHILDREN => task.group.children_max_rss_kb.load(Ordering::Relaxed) as i64,
         _ => (mm.sizes().vm_hwm >> 10) as i64,
     };
-    let usage = Rusage {
+    let mut usage = Rusage {
         ru_utime: Timeval::from_ns(user),
         ru_stime: Timeval::from_ns(system),
         ru_maxrss,
         ..Rusage::default()
     };
+    match who {
+        RUSAGE_SELF => task.group.counts().fill(&mut usage, (ru_maxrss / 4) as u64),
+        RUSAGE_CHILDREN => task.group.children_usage.fill(&mut usage, (ru_maxrss / 4) as u64),
+        _ => task.usage.fill(&mut usage, 0),
+    }
     Ok(to.write(&*mm, &usage)?)
 }

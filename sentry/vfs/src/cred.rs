@@ -199,6 +199,8 @@ pub struct Credentials {
     pub securebits: u32,
     pub no_new_privs: bool,
     pub user_ns: Arc<UserNamespace>,
+    /// What it has restricted itself to (`landlock(7)`).
+    pub landlock: Option<Arc<crate::landlock::Domain>>,
 }
 
 impl Credentials {
@@ -222,6 +224,7 @@ impl Credentials {
             securebits: 0,
             no_new_privs: false,
             user_ns,
+            landlock: None,
         })
     }
 

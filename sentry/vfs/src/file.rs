@@ -1,8 +1,8 @@
 //! Open files: [`File`] (Linux's open file description) and [`FileOps`], what an open file does.
 
-use crate::{Credentials, Inode, Path};
+use crate::{Credentials, Inode, Path, landlock::FsAccess};
 use abi::{Errno, fcntl::OpenFlags, stat::FileType};
-use ksync::{Mutex, Ready, WaitQueue, rank};
+use ksync::{Mutex, Ready, Registration, WaitQueue, rank};
 use mem::{IoDst, IoSrc, Mappable, UserMemory};
 use std::{
     any::Any,
@@ -195,10 +195,14 @@ pub struct File {
     pub id: u64,
     /// `F_SETOWN`.
     pub owner: Mutex<FileOwner>,
+    /// `O_ASYNC`: hears of changes of readiness.
+    pub fasync: Mutex<Option<Registration>>,
     /// Counted as an execution of the file.
     denies_write: AtomicBool,
     /// The open that gave it made the file.
     created: AtomicBool,
+    /// What landlock grants to whoever uses it, beside what it was opened for.
+    granted: AtomicU64,
 }
 
 /// Flags of open(2) that stay with the open file.
@@ -228,8 +232,10 @@ impl File {
             cred,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             owner: Mutex::new(rank::LEAF, FileOwner::default()),
+            fasync: Mutex::new(rank::LEAF, None),
             denies_write: AtomicBool::new(false),
             created: AtomicBool::new(false),
+            granted: AtomicU64::new(FsAccess::all().bits()),
         })
     }
     /// Whether the open that gave it made the file (`F_CREATED_QUERY`).
@@ -292,6 +298,13 @@ impl File {
     pub fn is_path_only(&self) -> bool {
         self.flags().contains(OpenFlags::PATH)
     }
+    /// What landlock granted when it was opened: all that does not go by names.
+    pub fn granted(&self) -> FsAccess {
+        FsAccess::from_bits_truncate(self.granted.load(Ordering::Relaxed))
+    }
+    pub(crate) fn set_granted(&self, granted: FsAccess) {
+        self.granted.store(granted.bits(), Ordering::Relaxed);
+    }
     /// Readiness now.
     pub fn ready(&self) -> Ready {
         self.ops.ready(self)
@@ -316,6 +329,8 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         self.allow_write();
+        let asks = self.fasync.lock().take();
+        drop(asks);
         let inode = self.path.inode();
         if self.flags().writable() && inode.file_type() == FileType::Regular {
             inode.common().writers.fetch_sub(1, Ordering::AcqRel);

@@ -25,6 +25,7 @@ pub mod fd_table;
 pub mod file;
 pub mod inode;
 pub mod inotify;
+pub mod landlock;
 pub mod locks;
 pub mod mount;
 pub mod ops;

@@ -156,7 +156,9 @@ impl Vfs {
         let sb = self.super_block(fs);
         let id = self.table.write().next_mount_id();
         let root = sb.root.clone();
-        Mount::make(&self.table, id, sb, root, name.as_bytes().into(), MountFlags::empty())
+        let mount = Mount::make(&self.table, id, sb, root, name.as_bytes().into(), MountFlags::empty());
+        mount.set_internal();
+        mount
     }
 
     /// Opens a device node; `ENXIO` for a socket.

@@ -26,7 +26,7 @@ mod tests;
 mod text;
 
 pub(crate) use settings::parse as parse_number;
-pub use system::{load_averages, set_cpuinfo};
+pub use system::set_cpuinfo;
 
 use crate::pseudo::{Child, Entry, PseudoDir, PseudoFs, PseudoInode, StaticDir, link, path_link};
 use abi::{Errno, FileType, stat::PROC_SUPER_MAGIC};

@@ -136,7 +136,11 @@ pub(super) fn status(process: &Process) -> Result<Vec<u8>, Errno> {
     let _ =
         writeln!(t, "Cpus_allowed:\t{}\nCpus_allowed_list:\t{}", mask(&allowed, cpus), list(&allowed, cpus));
     t.push_str("Mems_allowed:\t1\nMems_allowed_list:\t0\n");
-    t.push_str("voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
+    let switches = |of: fn(&kernel::task::Usage) -> &std::sync::atomic::AtomicU64| {
+        task.as_ref().map_or(0, |task| of(&task.usage).load(std::sync::atomic::Ordering::Relaxed))
+    };
+    let (given_up, taken) = (switches(|u| &u.voluntary_switches), switches(|u| &u.involuntary_switches));
+    let _ = writeln!(t, "voluntary_ctxt_switches:\t{given_up}\nnonvoluntary_ctxt_switches:\t{taken}");
     Ok(t.into_bytes())
 }
 

@@ -3,7 +3,7 @@
 use super::settings::parse;
 use crate::pseudo::{Child, StaticDir, file, text, writable};
 use abi::{Errno, process::Cap};
-use kernel::{Kernel, current, namespaces::UtsNames, pid::PID_MAX};
+use kernel::{Kernel, current, ipc::MqLimits, namespaces::UtsNames, pid::PID_MAX};
 use ksync::{Mutex, rank};
 use net::NetNamespace;
 use std::sync::{
@@ -112,6 +112,25 @@ fn switch(vfs: &Arc<Vfs>, of: fn(&Vfs) -> &AtomicBool) -> Child {
             let value: u8 = parse(bytes)?;
             let vfs = writer.upgrade().ok_or(Errno::EIO)?;
             of(&vfs).store(if value > 1 { return Err(Errno::EINVAL) } else { value == 1 }, Ordering::Relaxed);
+            Ok(())
+        },
+    )
+}
+
+/// A limit of POSIX message queues in the caller's IPC namespace, within bounds.
+fn mq_limit((min, max): (i64, i64), of: fn(&MqLimits) -> &AtomicI64) -> Child {
+    writable(
+        0o644,
+        move || {
+            let ns = current().ok_or(Errno::EIO)?.ipc()?;
+            Ok(format!("{}\n", of(&ns.mq).load(Ordering::Relaxed)))
+        },
+        move |bytes| {
+            let new: i64 = parse(bytes)?;
+            if !(min..=max).contains(&new) {
+                return Err(Errno::EINVAL);
+            }
+            of(&current().ok_or(Errno::EIO)?.ipc()?.mq).store(new, Ordering::Relaxed);
             Ok(())
         },
     )
@@ -329,12 +348,13 @@ fn fs_dir(kernel: &Arc<Kernel>) -> Child {
         ("max_user_instances", count(128)),
         ("max_user_watches", count(65536)),
     ]);
+    let (counts, sizes) = ((1, abi::ipc::MQ_HARD_MSGMAX), (128, abi::ipc::MQ_HARD_MSGSIZEMAX));
     let mqueue = dir(vec![
-        ("msg_default", count(10)),
-        ("msg_max", count(10)),
-        ("msgsize_default", count(8192)),
-        ("msgsize_max", count(8192)),
-        ("queues_max", count(256)),
+        ("msg_default", mq_limit(counts, |l| &l.msg_default)),
+        ("msg_max", mq_limit(counts, |l| &l.msg_max)),
+        ("msgsize_default", mq_limit(sizes, |l| &l.msgsize_default)),
+        ("msgsize_max", mq_limit(sizes, |l| &l.msgsize_max)),
+        ("queues_max", mq_limit((0, i64::from(i32::MAX)), |l| &l.queues_max)),
     ]);
     dir(vec![
         ("file-max", count(i64::MAX)),

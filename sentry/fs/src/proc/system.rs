@@ -4,7 +4,6 @@ use super::sysctl::RELEASE;
 use crate::pseudo::{Child, StaticDir, file, text, writable};
 use abi::{Errno, stat::dev};
 use kernel::{Kernel, ipc::IpcNamespace, time::clock::realtime_ns};
-use ksync::{Mutex, rank};
 use std::{
     fmt::Write,
     sync::{Arc, OnceLock, Weak, atomic::Ordering},
@@ -263,39 +262,12 @@ fn uptime(kernel: &Kernel) -> String {
     format!("{} {}\n", shown(up), shown(idle))
 }
 
-/// The load averages of 1, 5 and 15 minutes.
-///
-/// They are worked out when somebody asks, from the CPU time that was used since somebody last did: nothing wakes an idle
-/// sandbox to take samples. What waits for a CPU is not counted, so there is never more load than there are CPUs.
-pub fn load_averages(kernel: &Kernel) -> [f64; 3] {
-    struct Load {
-        at_ns: u64,
-        cpu_ns: u64,
-        averages: [f64; 3],
-    }
-    static LOAD: Mutex<Load> =
-        Mutex::new(rank::LEAF, Load { at_ns: 0, cpu_ns: 0, averages: [0.0; 3] });
-    let (user, system) = cpu_times(kernel);
-    let (now, used) = (up_ns(kernel), user + system);
-    let mut load = LOAD.lock();
-    let passed = now.saturating_sub(load.at_ns) as f64 / 1e9;
-    if passed >= 0.1 {
-        let busy = used.saturating_sub(load.cpu_ns) as f64 / 1e9 / passed;
-        let busy = busy.min(kernel.cpus as f64);
-        for (average, minutes) in load.averages.iter_mut().zip([1.0, 5.0, 15.0]) {
-            let kept = (-passed / (60.0 * minutes)).exp();
-            *average = *average * kept + busy * (1.0 - kept);
-        }
-        (load.at_ns, load.cpu_ns) = (now, used);
-    }
-    load.averages
-}
-
 fn loadavg(kernel: &Kernel) -> String {
     let (running, all) = (kernel.running(), kernel.tasks().len());
     let ns = kernel::current().map_or_else(|| kernel.root_pid_ns.clone(), |c| c.pid_namespace());
-    let [one, five, fifteen] = load_averages(kernel);
-    format!("{one:.2} {five:.2} {fifteen:.2} {running}/{all} {}\n", ns.last())
+    let shown = |load: u64| format!("{}.{:02}", load >> 16, ((load & 0xffff) * 100) >> 16);
+    let [one, five, fifteen] = kernel.load_averages().map(shown);
+    format!("{one} {five} {fifteen} {running}/{all} {}\n", ns.last())
 }
 
 fn filesystems(kernel: &Kernel) -> String {

@@ -86,13 +86,15 @@ pub(super) fn sched(process: &Process) -> Result<Vec<u8>, Errno> {
     let threads = super::status::relatives(&*process.group()?).3;
     let (user, system) = task.times_ns();
     let a = task.attributes.lock().clone();
+    let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+    let (given_up, taken) = (load(&task.usage.voluntary_switches), load(&task.usage.involuntary_switches));
     let ms = |ns: u64| format!("{}.{:06}", ns / 1_000_000, ns % 1_000_000);
     let mut t = format!("{name} ({number}, #threads: {threads})\n{}\n", "-".repeat(67));
     for (what, value) in [
         ("se.sum_exec_runtime", ms(user + system)),
-        ("nr_switches", "0".into()),
-        ("nr_voluntary_switches", "0".into()),
-        ("nr_involuntary_switches", "0".into()),
+        ("nr_switches", (given_up + taken).to_string()),
+        ("nr_voluntary_switches", given_up.to_string()),
+        ("nr_involuntary_switches", taken.to_string()),
         ("policy", a.policy.to_string()),
         ("prio", (120 + a.nice).to_string()),
     ] {

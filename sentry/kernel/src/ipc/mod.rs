@@ -5,7 +5,8 @@
 //!
 //! **Lock order:** a table and an object's state are never locked together; those of shared memory come behind
 //! address spaces, which call them.
-//! **Absent:** POSIX message queues.
+//!
+//! POSIX message queues are files of a file system, which a crate above has; the namespace keeps it and its limits.
 
 pub mod msg;
 pub mod sem;
@@ -14,16 +15,17 @@ pub mod shm;
 use crate::{Kernel, Task, namespaces::OpaqueNamespace, time::clock::realtime_ns};
 use abi::{
     Errno,
-    ipc::{IPC_CREAT, IPC_EXCL, IPC_PRIVATE, IpcPerm},
+    ipc::{IPC_CREAT, IPC_EXCL, IPC_PRIVATE, IpcPerm, MQ_MSG_MAX, MQ_MSGSIZE_MAX, MQ_QUEUES_MAX},
     process::Cap,
 };
 use ksync::{Mutex, rank};
 use mem::MemoryFile;
 use std::{
+    any::Any,
     collections::BTreeMap,
     sync::{
-        Arc, Weak,
-        atomic::{AtomicI32, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicI32, AtomicI64, Ordering},
     },
 };
 use vfs::{Credentials, Gid, Uid, UserNamespace};
@@ -216,6 +218,35 @@ pub struct IpcNamespace {
     pub sem: Mutex<Table<sem::SemSet>>,
     /// Message queues.
     pub msg: Mutex<Table<msg::Queue>>,
+    /// Limits of POSIX message queues.
+    pub mq: MqLimits,
+    /// The file system of POSIX message queues, made by whoever needs it first.
+    pub mqueue: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+/// `/proc/sys/fs/mqueue` (`mq_overview(7)`), and how many queues there are.
+#[allow(missing_docs, reason = "the names are Linux's")]
+pub struct MqLimits {
+    pub queues: AtomicI64,
+    pub queues_max: AtomicI64,
+    pub msg_max: AtomicI64,
+    pub msg_default: AtomicI64,
+    pub msgsize_max: AtomicI64,
+    pub msgsize_default: AtomicI64,
+}
+
+impl Default for MqLimits {
+    fn default() -> Self {
+        let (count, size) = (MQ_MSG_MAX, MQ_MSGSIZE_MAX);
+        Self {
+            queues: AtomicI64::new(0),
+            queues_max: AtomicI64::new(MQ_QUEUES_MAX as i64),
+            msg_max: AtomicI64::new(count),
+            msg_default: AtomicI64::new(count),
+            msgsize_max: AtomicI64::new(size),
+            msgsize_default: AtomicI64::new(size),
+        }
+    }
 }
 
 impl IpcNamespace {
@@ -228,6 +259,8 @@ impl IpcNamespace {
             shm: Mutex::new(rank::SHM, Table::default()),
             sem: Mutex::new(rank::IPC, Table::default()),
             msg: Mutex::new(rank::IPC, Table::default()),
+            mq: MqLimits::default(),
+            mqueue: OnceLock::new(),
         });
         OpaqueNamespace::new(user_ns, contents)
     }

@@ -229,6 +229,11 @@ const NS_GET_USERNS: u32 = 0xb701;
 const NS_GET_PARENT: u32 = 0xb702;
 const NS_GET_NSTYPE: u32 = 0xb703;
 const NS_GET_OWNER_UID: u32 = 0xb704;
+const NS_GET_MNTNS_ID: u32 = 0x8008_b705;
+const NS_GET_PID_FROM_PIDNS: u32 = 0x8004_b706;
+const NS_GET_TGID_FROM_PIDNS: u32 = 0x8004_b707;
+const NS_GET_PID_IN_PIDNS: u32 = 0x8004_b708;
+const NS_GET_TGID_IN_PIDNS: u32 = 0x8004_b709;
 
 impl NsFile {
     /// `EPERM` where what is asked for is above the caller's own user namespace, or there is none.
@@ -266,12 +271,36 @@ impl FileOps for NsFile {
                 let uid = task.cred().user_ns.show_uid(ns.owner);
                 UserPtr::<u32>::from(arg).write(mem, &uid).map(|()| 0)
             }
+            NS_GET_MNTNS_ID => {
+                let NamespaceHandle::Mount(ns) = &self.0 else { return Err(Errno::EINVAL) };
+                UserPtr::<u64>::from(arg).write(mem, &ns.id).map(|()| 0)
+            }
+            NS_GET_PID_FROM_PIDNS | NS_GET_TGID_FROM_PIDNS | NS_GET_PID_IN_PIDNS | NS_GET_TGID_IN_PIDNS => {
+                let NamespaceHandle::Pid(ns) = &self.0 else { return Err(Errno::EINVAL) };
+                translate(&task, ns, cmd, arg as u32).map(u64::from)
+            }
             _ => Err(Errno::ENOTTY),
         }
     }
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// A number of a thread or process in `ns` as one of the caller's namespace, or the other way round; `ESRCH`.
+fn translate(task: &Task, ns: &Arc<PidNamespace>, cmd: u32, number: u32) -> Result<u32, Errno> {
+    let own = task.pid_namespace();
+    let (from, to) = match cmd {
+        NS_GET_PID_FROM_PIDNS | NS_GET_TGID_FROM_PIDNS => (ns, &own),
+        _ => (&own, ns),
+    };
+    let found = from.find(number).ok_or(Errno::ESRCH)?;
+    let thread = task.kernel.tree.lock().task(found.root()).ok_or(Errno::ESRCH)?;
+    let pid = match cmd {
+        NS_GET_TGID_FROM_PIDNS | NS_GET_TGID_IN_PIDNS => thread.group.pid.clone(),
+        _ => found,
+    };
+    pid.number_in(to).ok_or(Errno::ESRCH)
 }
 
 impl Task {

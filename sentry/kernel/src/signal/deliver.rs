@@ -53,6 +53,7 @@ impl Task {
                     None => continue,
                 }
             }
+            self.kernel.syscalls.signal_delivered(self, &info);
             match self.decide(info, continues) {
                 Todo::Die(status) => self.group.begin_exit(status),
                 Todo::Nothing => {}
@@ -115,6 +116,7 @@ impl Task {
                 // Only SIGSTOP stops a process whose group nobody could continue.
                 if signal == Signal::SIGSTOP || !self.group.is_orphaned() {
                     self.group.begin_stop(signal, continues);
+                    self.kernel.syscalls.thread_stopped(self, signal.number());
                 }
                 Todo::Nothing
             }

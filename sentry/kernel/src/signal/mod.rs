@@ -9,6 +9,7 @@
 
 mod arch;
 pub mod deliver;
+pub mod fasync;
 pub mod pending;
 pub mod send;
 pub mod stop;

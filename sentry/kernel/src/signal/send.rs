@@ -41,6 +41,8 @@ impl ThreadGroup {
         let mut wakes_all = signal == Signal::SIGKILL;
         let queued;
         let wake: Vec<Arc<Task>>;
+        // Of what no thread will deliver: whom to name.
+        let mut settled: Option<Arc<Task>> = None;
         {
             let mut group = self.signals.lock();
             if signal == Signal::SIGCONT {
@@ -62,6 +64,7 @@ impl ThreadGroup {
             };
             queued = !ignored;
             if ignored {
+                settled = all.first().cloned();
                 wake = if wakes_all || continued { all } else { Vec::new() };
             } else {
                 match target {
@@ -88,12 +91,16 @@ impl ThreadGroup {
                     && (signal == Signal::SIGKILL || !group.stop.is_stopped())
                     && wake.iter().any(takes_it)
                 {
+                    settled = wake.first().cloned().filter(|_| signal != Signal::SIGKILL);
                     self.begin_exit_locked(
                         &mut group,
                         ExitStatus::Signal { signo: signal.number(), core: false },
                     );
                 }
             }
+        }
+        if let Some(task) = settled {
+            self.kernel.syscalls.signal_delivered(&task, &info);
         }
         for task in wake {
             task.set_work();
@@ -147,14 +154,31 @@ impl ThreadGroup {
     }
 }
 
-/// Tells the owner of a file (`F_SETOWN`) that something happened: `SIGIO`, or what `F_SETSIG` chose, with details then.
-pub fn signal_owner(file: &vfs::File, fd: i32) {
+/// Tells the owner of a file (`F_SETOWN`) that `code` (`POLL_*`) happened: `SIGIO`, or what `F_SETSIG` chose, with details then.
+pub fn signal_owner(file: &vfs::File, fd: i32, code: i32) {
+    use abi::signal::*;
     let owner = *file.owner.lock();
     let (Some(kernel), true) = (crate::kernel::the_kernel(), owner.id > 0) else { return };
-    let signal = Signal::new(owner.signal).unwrap_or(Signal::SIGIO);
+    let urgent = code == super::fasync::URGENT;
+    let signal = match Signal::new(owner.signal) {
+        _ if urgent => Signal::SIGURG,
+        Some(signal) => signal,
+        None => Signal::SIGIO,
+    };
     let info = match owner.signal {
+        _ if urgent => SigInfo::kernel(signal),
         0 => SigInfo::kernel(signal),
-        _ => SigInfo::poll(signal, abi::signal::POLL_MSG, 0, fd),
+        _ => {
+            let band = match code {
+                POLL_IN => 0x41,
+                POLL_OUT => 0x304,
+                POLL_MSG => 0x441,
+                POLL_ERR => 0x8,
+                POLL_PRI => 0x82,
+                _ => 0x18,
+            };
+            SigInfo::poll(signal, code, band, fd)
+        }
     };
     let id = owner.id as u32;
     let _ = match owner.kind {

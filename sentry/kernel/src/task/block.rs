@@ -81,6 +81,7 @@ impl Task {
         let from = self.kernel.monotonic_ns();
         let mut registered = None;
         let mut timer = None;
+        self.usage.voluntary_switches.fetch_add(1, Ordering::Relaxed);
         let result = poll_fn(|cx| {
             if let Some(register) = register.take() {
                 let listener: Arc<dyn Listener> = Arc::new(cx.waker().clone());

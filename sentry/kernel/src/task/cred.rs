@@ -7,7 +7,7 @@ use abi::{
     process::{Cap, CapSet},
 };
 use std::sync::{Arc, atomic::Ordering};
-use vfs::{Credentials, Uid};
+use vfs::{Credentials, Uid, landlock::Scope};
 
 impl Task {
     /// Whether this task may send `signal` to `target`, if any (`kill(2)`, ERRORS); `EPERM`.
@@ -15,6 +15,13 @@ impl Task {
         if Arc::ptr_eq(&self.group, target) {
             return Ok(());
         }
+        self.check_kill_by_ids(target, signal)?;
+        let Some(domain) = &self.cred().landlock else { return Ok(()) };
+        let theirs = target.leader_cred().or_else(|| target.remains.lock().as_ref().map(|r| r.cred.clone()));
+        domain.may_reach(theirs.as_ref().and_then(|c| c.landlock.as_ref()), Scope::SIGNAL)
+    }
+
+    fn check_kill_by_ids(&self, target: &Arc<ThreadGroup>, signal: Option<Signal>) -> Result<(), Errno> {
         let mine = self.cred();
         let (ruid, suid, user_ns) = match target.leader_cred() {
             Some(theirs) => (theirs.ruid, theirs.suid, theirs.user_ns.clone()),

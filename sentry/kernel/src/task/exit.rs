@@ -40,6 +40,8 @@ impl Task {
             Box::pin(self.report(Event::Exit, status as u64)).await;
         }
         self.dead.store(true, Ordering::SeqCst);
+        let ended = (*self.group.exiting.lock()).or(*self.exit_code.lock()).unwrap_or(ExitStatus::Code(0));
+        self.kernel.syscalls.thread_ended(self, ended);
         self.release_robust_futexes();
         self.let_go_of_memory();
         self.exit_ipc();
@@ -113,6 +115,7 @@ impl Task {
         let system = self.system_ns.load(Ordering::Relaxed);
         self.group.past_user_ns.fetch_add(user, Ordering::Relaxed);
         self.group.past_system_ns.fetch_add(system, Ordering::Relaxed);
+        self.group.past_usage.add(&self.usage);
         let remains = {
             let state = self.state.lock();
             Remains { comm: state.comm.clone(), cred: state.cred.clone() }

@@ -78,6 +78,37 @@ pub enum RestartBlock {
     Futex { addr: u64, value: u32, deadline_ns: u64, bitset: u32, private: bool },
 }
 
+/// Counts of `getrusage(2)`.
+#[derive(Default)]
+#[allow(missing_docs, reason = "names of getrusage(2)")]
+pub struct Usage {
+    /// Faults that the sentry answered; the host answers those of memory that is mapped already.
+    pub minor_faults: AtomicU64,
+    pub voluntary_switches: AtomicU64,
+    pub involuntary_switches: AtomicU64,
+}
+
+impl Usage {
+    /// As `getrusage(2)` gives it. What became present by itself was faulted in, too: `resident` are those pages.
+    pub fn fill(&self, to: &mut abi::Rusage, resident: u64) {
+        let load = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        to.ru_minflt = load(&self.minor_faults).saturating_add(resident) as i64;
+        to.ru_nvcsw = load(&self.voluntary_switches) as i64;
+        to.ru_nivcsw = load(&self.involuntary_switches) as i64;
+    }
+
+    /// Adds what `other` counts.
+    pub fn add(&self, other: &Usage) {
+        for (mine, theirs) in [
+            (&self.minor_faults, &other.minor_faults),
+            (&self.voluntary_switches, &other.voluntary_switches),
+            (&self.involuntary_switches, &other.involuntary_switches),
+        ] {
+            mine.fetch_add(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
 /// An application thread.
 pub struct Task {
     /// The kernel.
@@ -130,6 +161,8 @@ pub struct Task {
     pub(crate) slept_ns: AtomicU64,
     /// CPU time of the kernel on its behalf, in nanoseconds.
     pub system_ns: AtomicU64,
+    /// What it is counted for.
+    pub usage: Usage,
     /// Floating point state to begin with: the parent's, for a child.
     pub(crate) initial_fp: Mutex<Option<FpState>>,
     /// What a `vfork` parent waits for: this task's memory to be let go.
@@ -178,6 +211,7 @@ impl Task {
             user_ns: AtomicU64::new(0),
             slept_ns: AtomicU64::new(0),
             system_ns: AtomicU64::new(0),
+            usage: Usage::default(),
             initial_fp: Mutex::new(rank::LEAF, None),
             vfork_done: Mutex::new(rank::LEAF, None),
             exit_code: Mutex::new(rank::LEAF, None),

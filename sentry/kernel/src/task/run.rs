@@ -115,12 +115,16 @@ async fn run(task: Arc<Task>) {
                     let signal = Signal::new(e.signo).unwrap_or(Signal::SIGSEGV);
                     task.force_signal(SigInfo::fault(signal, e.code, e.addr));
                 }
-                Trap::Interrupted => {}
+                Trap::Interrupted => {
+                    task.usage.involuntary_switches.fetch_add(1, Ordering::Relaxed);
+                }
                 Trap::Lost => task.kill_group(Signal::SIGKILL),
             }
+            crate::signal::fasync::send_notes();
             let left = task.kernel.monotonic_ns();
             let slept = task.slept_ns.swap(0, Ordering::Relaxed);
             let worked = left.saturating_sub(trapped).saturating_sub(slept);
+            task.kernel.load.total_ns.fetch_add(ran.saturating_add(worked), Ordering::Relaxed);
             task.system_ns.fetch_add(worked, Ordering::Relaxed);
         }
         if (task.has_work() || interrupted.is_some())
@@ -135,6 +139,7 @@ async fn run(task: Arc<Task>) {
 impl Task {
     /// Makes the page of a fault present, or turns it into a signal.
     fn handle_fault(self: &Arc<Self>, addr: u64, access: platform::Access) {
+        self.usage.minor_faults.fetch_add(1, Ordering::Relaxed);
         let fault = match self.mm() {
             Ok(mm) => mm.handle_fault(addr, access),
             Err(_) => return,

@@ -1,6 +1,6 @@
 //! `wait4(2)`, `waitid(2)`: how a parent learns what became of its children.
 
-use super::{Task, block::Wait};
+use super::{Task, Usage, block::Wait};
 use crate::{
     SysResult, ThreadGroup,
     ptrace::attach::{Untraced, unlink},
@@ -280,12 +280,27 @@ impl ThreadGroup {
 
     fn usage_with_children(&self) -> Rusage {
         let ((user, system), (children_user, children_system)) = (self.times_ns(), self.children_times_ns());
-        Rusage {
+        let resident_kb = self.max_rss_kb.load(Ordering::Relaxed);
+        let mut usage = Rusage {
             ru_utime: Timeval::from_ns(user + children_user),
             ru_stime: Timeval::from_ns(system + children_system),
-            ru_maxrss: self.max_rss_kb.load(Ordering::Relaxed) as i64,
+            ru_maxrss: resident_kb as i64,
             ..Rusage::default()
+        };
+        let counts = self.counts();
+        counts.add(&self.children_usage);
+        counts.fill(&mut usage, resident_kb / 4);
+        usage
+    }
+
+    /// What its threads have been counted for.
+    pub fn counts(&self) -> Usage {
+        let sum = Usage::default();
+        sum.add(&self.past_usage);
+        for task in self.signals.lock().live() {
+            sum.add(&task.usage);
         }
+        sum
     }
 
     fn add_child_times(&self, child: &ThreadGroup) {
@@ -293,6 +308,8 @@ impl ThreadGroup {
             (child.times_ns(), child.children_times_ns());
         self.children_user_ns.fetch_add(user + children_user, Ordering::Relaxed);
         self.children_system_ns.fetch_add(system + children_system, Ordering::Relaxed);
+        self.children_usage.add(&child.counts());
+        self.children_usage.add(&child.children_usage);
         let rss =
             child.max_rss_kb.load(Ordering::Relaxed).max(child.children_max_rss_kb.load(Ordering::Relaxed));
         self.children_max_rss_kb.fetch_max(rss, Ordering::Relaxed);

@@ -45,7 +45,17 @@ impl Tty {
         cmd: u32,
         arg: u64,
     ) -> Result<u64, Errno> {
+        if end == End::Near && self.state.lock().hung_up {
+            return Err(Errno::EIO);
+        }
         match cmd {
+            TIOCVHANGUP => {
+                let task = current().ok_or(Errno::EPERM)?;
+                if !task.cred().has_cap(abi::Cap::SYS_ADMIN) {
+                    return Err(Errno::EPERM);
+                }
+                self.hang_up();
+            }
             TCGETS => UserPtr::from(arg).write(mem, &self.state.lock().termios.clone())?,
             TCGETS2 => UserPtr::from(arg).write(mem, &with_speed(&self.termios()))?,
             TCGETA => UserPtr::from(arg).write(mem, &short(&self.termios()))?,

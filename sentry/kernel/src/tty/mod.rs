@@ -276,7 +276,7 @@ impl Tty {
     }
 
     /// The other side has gone for good: readers see end of file, the session is told.
-    pub(crate) fn hang_up(&self) {
+    pub fn hang_up(&self) {
         self.state.lock().hung_up = true;
         self.near_queue.notify(Ready::IN | Ready::OUT | Ready::HUP | Ready::ERR);
         self.hang_up_session();

@@ -123,8 +123,8 @@ impl NetlinkSocket {
         (state.port, state.groups, state.used)
     }
 
-    /// Queues a datagram; without room it is lost, and the next call says so.
-    fn deliver(&self, datagram: Vec<u8>) {
+    /// Queues a datagram from the kernel; without room it is lost, and the next call says so.
+    pub fn deliver(&self, datagram: Vec<u8>) {
         let lost = {
             let mut state = self.state.lock();
             if state.used + datagram.len() > self.common.rcvbuf() && !state.queue.is_empty() {

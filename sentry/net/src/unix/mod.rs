@@ -5,7 +5,7 @@
 //!
 //! **Lock order:** abstract names, files in flight ([`rights`]), `state` of two sockets by address, `queue`. Nothing is
 //! announced and no file dropped under a socket's lock.
-//! **Absent on purpose:** `MSG_OOB` (`EOPNOTSUPP`), `SO_PEEK_OFF`.
+//! **Absent on purpose:** `SO_PEEK_OFF`.
 
 mod connect;
 mod name;
@@ -309,7 +309,7 @@ impl SocketOps for UnixSocket {
         }
     }
     fn send(&self, caller: Caller<'_>, msg: &mut SendMsg<'_, '_>) -> Result<usize, Errno> {
-        if msg.flags.contains(MsgFlags::OOB) {
+        if msg.flags.contains(MsgFlags::OOB) && !self.is_stream() {
             return Err(Errno::EOPNOTSUPP);
         }
         match self.common.kind {
@@ -320,7 +320,7 @@ impl SocketOps for UnixSocket {
     }
     fn recv(&self, _: Caller<'_>, msg: &mut RecvMsg<'_, '_>) -> Result<usize, Errno> {
         if msg.flags.contains(MsgFlags::OOB) {
-            return Err(if self.is_stream() { Errno::EINVAL } else { Errno::EOPNOTSUPP });
+            return if self.is_stream() { self.recv_urgent(msg) } else { Err(Errno::EOPNOTSUPP) };
         }
         if self.is_stream() { self.recv_stream(msg) } else { self.recv_packet(msg) }
     }
@@ -360,8 +360,20 @@ impl SocketOps for UnixSocket {
                 _ => ready |= Ready::HUP,
             }
         }
-        if waiting || !self.queue.lock().is_empty() {
+        let (empty, urgent) = {
+            let queue = self.queue.lock();
+            // An urgent byte that was taken is nothing to read.
+            let taken = queue.urgent.is_some_and(|u| u.read && u.at == queue.start);
+            (
+                queue.readable() <= usize::from(taken) && queue.packets.is_empty(),
+                queue.urgent.is_some_and(|u| !u.read),
+            )
+        };
+        if waiting || !empty {
             ready |= Ready::IN | Ready::RDNORM;
+        }
+        if urgent {
+            ready |= Ready::PRI;
         }
         if !listening && self.is_writable() {
             ready |= Ready::OUT | Ready::WRNORM | Ready::WRBAND;
@@ -437,8 +449,15 @@ impl SocketOps for UnixSocket {
         }
     }
 
-    fn ioctl(&self, _: Caller<'_>, _: &dyn UserMemory, cmd: u32, _: u64) -> Result<u64, Errno> {
+    fn ioctl(&self, _: Caller<'_>, mem: &dyn UserMemory, cmd: u32, arg: u64) -> Result<u64, Errno> {
         match cmd {
+            SIOCATMARK if self.is_stream() => {
+                let at_mark = {
+                    let queue = self.queue.lock();
+                    queue.urgent.is_some_and(|u| u.at == queue.start)
+                };
+                mem::UserPtr::<i32>::from(arg).write(mem, &i32::from(at_mark)).map(|()| 0)
+            }
             SIOCATMARK => Err(Errno::EOPNOTSUPP),
             // Would give a descriptor of the bound inode; only checkpointing tools ask.
             SIOCUNIXFILE => Err(Errno::EOPNOTSUPP),

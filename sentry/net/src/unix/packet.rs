@@ -15,6 +15,7 @@ use crate::{
 use abi::{Errno, SockType};
 use ksync::Ready;
 use std::sync::{Arc, Weak, atomic::Ordering};
+use vfs::landlock::Scope;
 
 /// `net.unix.max_dgram_qlen`: more datagrams of those who are not the receiver's own peer must wait.
 const MAX_QUEUE: usize = 10;
@@ -64,7 +65,16 @@ impl UnixSocket {
             UnixName::Path(path) => path::find(caller, path)?,
             UnixName::Abstract(name) => self.common.ns.unix.find(name).ok_or(Errno::ECONNREFUSED)?,
         };
-        if found.common.kind == self.common.kind { Ok(found) } else { Err(Errno::EPROTOTYPE) }
+        if found.common.kind != self.common.kind {
+            return Err(Errno::EPROTOTYPE);
+        }
+        if matches!(name, UnixName::Abstract(_))
+            && let Some(domain) = &caller.cred().landlock
+            && !self.datagram_peer().is_some_and(|peer| Arc::ptr_eq(&peer, &found))
+        {
+            domain.may_reach(found.common.domain.get(), Scope::ABSTRACT_UNIX_SOCKET)?;
+        }
+        Ok(found)
     }
 
     pub(super) fn connect_datagram(&self, caller: Caller<'_>, addr: &[u8]) -> Result<(), Errno> {

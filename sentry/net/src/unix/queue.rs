@@ -59,6 +59,14 @@ impl Drop for Charge {
     }
 }
 
+/// A byte that was sent urgently.
+#[derive(Clone, Copy)]
+pub struct Urgent {
+    pub at: u64,
+    /// `MSG_OOB` has got it; for the others it is only where they stop once.
+    pub read: bool,
+}
+
 /// What waits to be received.
 #[derive(Default)]
 pub struct Queue {
@@ -67,6 +75,8 @@ pub struct Queue {
     /// Where the first of them is in the stream.
     pub start: u64,
     pub marks: VecDeque<Mark>,
+    /// The urgent byte (`MSG_OOB`), counted from the beginning of the stream; gone once it was read.
+    pub urgent: Option<Urgent>,
     pub packets: VecDeque<Packet>,
     /// Who waits for room for packets.
     pub blocked: Vec<Weak<UnixSocket>>,

@@ -1,12 +1,15 @@
 //! Sending and receiving on streams.
 
-use super::{RECEIVE, SEND, UnixSocket, queue::Mark};
+use super::{
+    RECEIVE, SEND, UnixSocket,
+    queue::{Mark, Queue, Urgent},
+};
 use crate::{
     caller::Caller,
     common::Flags,
     message::{Control, RecvMsg, SendMsg, Sender, take_rights},
 };
-use abi::Errno;
+use abi::{Errno, socket::MsgFlags};
 use ksync::Ready;
 
 impl UnixSocket {
@@ -30,8 +33,10 @@ impl UnixSocket {
             return Err(Errno::ENOTCONN);
         }
         let peer = self.connected_peer().ok_or(Errno::EPIPE)?;
-        if msg.src.remaining() == 0 {
-            return Ok(0);
+        let urgent = msg.flags.contains(MsgFlags::OOB);
+        let want = msg.src.remaining();
+        if want == 0 {
+            return if urgent { Err(Errno::EOPNOTSUPP) } else { Ok(0) };
         }
         let limit = self.common.sndbuf();
         let mut rights = None;
@@ -62,16 +67,63 @@ impl UnixSocket {
                 {
                     queue.mark(start, start + n as u64, sender, &mut rights);
                 }
+                if let Ok(n @ 1..) = result
+                    && urgent
+                    && n == want
+                {
+                    queue.urgent = Some(Urgent { at: start + n as u64 - 1, read: false });
+                }
                 result
             }
         };
         if let Some(unsent) = rights {
             msg.control.rights = unsent.into_files();
         }
-        if let Ok(1..) = result {
-            peer.common.queue.notify(Ready::IN | Ready::RDNORM);
+        if let Ok(n @ 1..) = result {
+            let news = Ready::IN | Ready::RDNORM;
+            peer.common.queue.notify(if urgent && n == want { news | Ready::PRI } else { news });
         }
         result
+    }
+
+    /// Passes over an urgent byte that is next, unless it is to be read inline; how many bytes may be read at once, up to such a
+    /// byte. None where nothing is left.
+    fn pass_urgent(&self, queue: &mut Queue, peek: bool) -> Option<usize> {
+        let inline = self.common.has(Flags::OOBINLINE);
+        match queue.urgent {
+            Some(u) if u.at > queue.start => Some((u.at - queue.start) as usize),
+            Some(u) if u.at == queue.start && !inline && !peek => {
+                queue.bytes.consume(1);
+                queue.start += 1;
+                queue.urgent = None;
+                let start = queue.start;
+                while queue.marks.front().is_some_and(|m| m.end <= start) {
+                    queue.marks.pop_front();
+                }
+                (!queue.bytes.is_empty()).then_some(usize::MAX)
+            }
+            Some(_) if !peek => {
+                queue.urgent = None;
+                Some(usize::MAX)
+            }
+            _ => Some(usize::MAX),
+        }
+    }
+
+    /// `MSG_OOB`: the urgent byte; `EINVAL` where there is none, or it is read inline.
+    pub(super) fn recv_urgent(&self, msg: &mut RecvMsg<'_, '_>) -> Result<usize, Errno> {
+        let peek = msg.peek();
+        let mut queue = self.queue.lock();
+        let inline = self.common.has(Flags::OOBINLINE);
+        let urgent = queue.urgent.filter(|u| !inline && !u.read).ok_or(Errno::EINVAL)?;
+        let at = usize::try_from(urgent.at.saturating_sub(queue.start)).map_err(|_| Errno::EINVAL)?;
+        let byte = queue.bytes.get(at).ok_or(Errno::EINVAL)?;
+        msg.out_flags |= MsgFlags::OOB;
+        let n = msg.dst.put(&[byte])?;
+        if !peek {
+            queue.urgent = Some(Urgent { read: true, ..urgent });
+        }
+        Ok(n)
     }
 
     pub(super) fn recv_stream(&self, msg: &mut RecvMsg<'_, '_>) -> Result<usize, Errno> {
@@ -88,6 +140,12 @@ impl UnixSocket {
                 return if self.is_down(RECEIVE) { Ok(0) } else { Err(Errno::EAGAIN) };
             }
             let before = queue.bytes.len();
+            let Some(limit) = self.pass_urgent(&mut queue, peek) else {
+                return if self.is_down(RECEIVE) { Ok(0) } else { Err(Errno::EAGAIN) };
+            };
+            if limit < msg.dst.remaining() {
+                msg.dst.limit(limit);
+            }
             let n = if queue.marks.is_empty() {
                 let n = queue.bytes.copy(0, msg.dst, usize::MAX)?;
                 if self.common.has(Flags::PASSCRED) && n > 0 {

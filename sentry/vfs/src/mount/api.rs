@@ -111,6 +111,7 @@ pub fn move_mount(
     ns: &MountNamespace,
     flags: u32,
 ) -> Result<(), Errno> {
+    crate::landlock::may_change_mounts(&from.cred)?;
     may_mount(&ctx.cred, ns)?;
     let flags = MoveMountFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     if flags.intersects(MoveMountFlags::SET_GROUP | MoveMountFlags::BENEATH) {

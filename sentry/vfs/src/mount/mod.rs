@@ -50,6 +50,8 @@ pub struct Mount {
     expiring: AtomicBool,
     /// Open files through which regular files can be written to: with one, it does not become read-only.
     pub(crate) writers: AtomicUsize,
+    /// The kernel's own: attached nowhere, and never will be.
+    internal: AtomicBool,
     pub(crate) table: Arc<MountTable>,
 }
 
@@ -71,6 +73,7 @@ impl Mount {
             flags: AtomicU64::new((flags & MountFlags::PER_MOUNT).bits()),
             expiring: AtomicBool::new(false),
             writers: AtomicUsize::new(0),
+            internal: AtomicBool::new(false),
             table: table.clone(),
         })
     }
@@ -82,6 +85,15 @@ impl Mount {
 
     pub(crate) fn set_flags(&self, flags: MountFlags) {
         self.flags.store((flags & MountFlags::PER_MOUNT).bits(), Ordering::Relaxed);
+    }
+
+    /// Whether it is the kernel's own ([`Vfs::kernel_mount`](crate::Vfs::kernel_mount)).
+    pub fn is_internal(&self) -> bool {
+        self.internal.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_internal(&self) {
+        self.internal.store(true, Ordering::Relaxed);
     }
 
     /// Whether nothing can be changed through it.

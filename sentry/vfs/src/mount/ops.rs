@@ -5,7 +5,7 @@ use super::{
     topology::{Copy, Node, Topology},
 };
 use crate::{
-    Credentials, Dentry, Path, SuperBlock, UserNamespace, Vfs, WalkContext,
+    Credentials, Dentry, Path, SuperBlock, UserNamespace, Vfs, WalkContext, landlock,
     vfs::{MountArgs, Mounted},
     walk::Lookup,
 };
@@ -177,6 +177,7 @@ pub fn mount(
     flags: u64,
     data: &[u8],
 ) -> Result<(), Errno> {
+    landlock::may_change_mounts(&ctx.cred)?;
     let mut raw = flags;
     if raw & abi::process::MS_MGC_MSK == abi::process::MS_MGC_VAL {
         raw &= !abi::process::MS_MGC_MSK;
@@ -376,6 +377,7 @@ pub fn move_mount(ns: &MountNamespace, source: Path, target: Path) -> Result<(),
 
 /// `umount2(2)`.
 pub fn umount(ctx: &WalkContext, ns: &MountNamespace, name: &[u8], flags: u32) -> Result<(), Errno> {
+    landlock::may_change_mounts(&ctx.cred)?;
     let flags = UmountFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let lookup = if flags.contains(UmountFlags::NOFOLLOW) { Lookup::empty() } else { Lookup::FOLLOW };
     let path = ctx.resolve(name, lookup)?;
@@ -437,6 +439,7 @@ pub fn pivot_root(
     new_root: &[u8],
     put_old: &[u8],
 ) -> Result<(Path, Path), Errno> {
+    landlock::may_change_mounts(&ctx.cred)?;
     may_mount(&ctx.cred, ns)?;
     let dir = Lookup::FOLLOW | Lookup::DIRECTORY;
     let new = ctx.resolve(new_root, dir)?;

@@ -4,6 +4,7 @@ use super::open::WriteAccess;
 use crate::{
     Attr, Credentials, File, Gid, Inode, Path, SetAttr, SetTime, Uid,
     inotify::{self, Events},
+    landlock::{self, FsAccess},
     permission::{SGID, SUID, WRITE, XGRP, in_group_or_capable, inode_permission, owner_or_capable},
 };
 use abi::{
@@ -130,6 +131,8 @@ pub fn truncate(cred: &Credentials, path: &Path, len: i64, limit: u64) -> Result
     path.mount().want_write()?;
     inode_permission(cred, path.inode_ref(), WRITE)?;
     let _writing = WriteAccess::get(path)?;
+    super::open::break_lease(path.inode_ref(), true)?;
+    landlock::may_truncate(cred, path)?;
     check_size(path, len, limit)?;
     set_size(cred, path, len)
 }
@@ -144,6 +147,9 @@ pub fn ftruncate(cred: &Credentials, file: &File, len: i64, limit: u64) -> Resul
         return Err(Errno::EINVAL);
     }
     check_size(file.path(), len, limit)?;
+    if !file.granted().contains(FsAccess::TRUNCATE) {
+        return Err(Errno::EACCES);
+    }
     set_size(cred, file.path(), len)
 }
 

@@ -3,6 +3,7 @@
 use super::new_node;
 use crate::{
     Inode, NewKind, Path, WalkContext, inotify,
+    landlock::{self, FsAccess},
     permission::{READ, SGID, SUID, WRITE, XGRP, inode_permission, may_create, owner_or_capable},
     walk::{Last, Lookup, PATH_MAX},
 };
@@ -14,11 +15,12 @@ use abi::{
 };
 use std::sync::{Arc, atomic::Ordering};
 
-/// Makes `name` with `make`, which gets the directory and the name; the new place.
-fn make(
+/// Makes `name` with `make`, which gets the directory and the name; the new place. `right` is what landlock has to grant.
+pub fn make(
     ctx: &WalkContext,
     name: &[u8],
     is_dir: bool,
+    right: FsAccess,
     make: impl FnOnce(&Path, &[u8]) -> Result<Arc<dyn Inode>, Errno>,
 ) -> Result<Path, Errno> {
     let parent = ctx.resolve_parent(name)?;
@@ -36,6 +38,7 @@ fn make(
         return Err(Errno::ENOENT);
     }
     dir.mount().want_write()?;
+    landlock::may_do_below(&ctx.cred, &dir, right)?;
     may_create(&ctx.cred, &dir)?;
     let inode = make(&dir, &name)?;
     let dentry = dir.dentry().instantiate(&name, inode);
@@ -46,7 +49,7 @@ fn make(
 
 /// `mkdir(2)`.
 pub fn mkdir(ctx: &WalkContext, name: &[u8], mode: u32) -> Result<(), Errno> {
-    make(ctx, name, true, |dir, name| {
+    make(ctx, name, true, FsAccess::MAKE_DIR, |dir, name| {
         let new = new_node(&ctx.cred, dir, NewKind::Directory, mode & 0o1777, ctx.umask)?;
         dir.inode_ref().create(name, &new)
     })
@@ -69,7 +72,7 @@ pub fn mknod(ctx: &WalkContext, name: &[u8], mode: u32, dev: u64) -> Result<(), 
     };
     let whiteout = matches!(kind, NewKind::CharDevice(0));
     let device = matches!(kind, NewKind::CharDevice(_) | NewKind::BlockDevice(_));
-    make(ctx, name, false, |dir, name| {
+    make(ctx, name, false, landlock::node_access(&kind), |dir, name| {
         if device && !whiteout && !(ctx.cred.user_ns.parent.is_none() && ctx.cred.has_cap(Cap::MKNOD)) {
             return Err(Errno::EPERM);
         }
@@ -81,7 +84,7 @@ pub fn mknod(ctx: &WalkContext, name: &[u8], mode: u32, dev: u64) -> Result<(), 
 
 /// Makes the socket node that `bind(2)` of a unix socket makes; its place. `EADDRINUSE` if there is something.
 pub fn mksocket(ctx: &WalkContext, name: &[u8], mode: u32) -> Result<Path, Errno> {
-    make(ctx, name, false, |dir, name| {
+    make(ctx, name, false, FsAccess::MAKE_SOCK, |dir, name| {
         let new = new_node(&ctx.cred, dir, NewKind::Socket, mode, ctx.umask)?;
         dir.inode_ref().create(name, &new)
     })
@@ -96,7 +99,7 @@ pub fn symlink(ctx: &WalkContext, target: &[u8], name: &[u8]) -> Result<(), Errn
     if target.len() >= PATH_MAX {
         return Err(Errno::ENAMETOOLONG);
     }
-    make(ctx, name, false, |dir, name| {
+    make(ctx, name, false, FsAccess::MAKE_SYM, |dir, name| {
         let new = new_node(&ctx.cred, dir, NewKind::Symlink(target.to_vec()), 0o777, 0)?;
         dir.inode_ref().create(name, &new)
     })
@@ -143,6 +146,7 @@ pub fn link(
         return Err(Errno::EXDEV);
     }
     may_link(ctx, &old)?;
+    landlock::check_link(&ctx.cred, &old, &dir)?;
     may_create(&ctx.cred, &dir)?;
     if old.is_dir() {
         return Err(Errno::EPERM);

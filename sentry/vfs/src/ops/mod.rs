@@ -63,7 +63,7 @@ pub fn directory(ctx: &WalkContext, name: &[u8]) -> Result<Path, Errno> {
 }
 
 /// What a new inode in `dir` gets: `mode` without the umask, the group by the directory's set-group-id bit.
-fn new_node(
+pub fn new_node(
     cred: &Arc<Credentials>,
     dir: &Path,
     kind: NewKind,

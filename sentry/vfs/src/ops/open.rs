@@ -6,6 +6,7 @@ use crate::{
     dentry::Dentry,
     file::PathOnly,
     inotify::{self, Events},
+    landlock::{self, FsAccess},
     permission::{
         EXEC, READ, STICKY, WRITE, check_bits, inode_permission, may_create, no_exec, owner_or_capable,
     },
@@ -197,6 +198,7 @@ fn create(ctx: &WalkContext, dir: &Path, name: &[u8], how: &OpenHow) -> Result<(
         return Ok((dentry, false));
     }
     dir.mount().want_write()?;
+    landlock::may_do_below(&ctx.cred, dir, FsAccess::MAKE_REG)?;
     may_create(&ctx.cred, dir)?;
     let new = new_node(&ctx.cred, dir, NewKind::Regular, how.mode, ctx.umask)?;
     let inode = dir.inode_ref().create(name, &new)?;
@@ -220,6 +222,14 @@ fn open_tmpfile(ctx: &WalkContext, dir: &Path, how: &OpenHow) -> Result<Opened, 
 /// Opens again what `path` is, with the rights of `ctx` (`/proc/PID/fd/N` leads there by itself).
 pub fn reopen(ctx: &WalkContext, path: Path, how: &OpenHow) -> Result<Opened, Errno> {
     open_path(ctx, path, how, None)
+}
+
+/// Opens the regular file that the caller has just made at `path`: nothing is checked.
+pub fn open_created(ctx: &WalkContext, path: Path, flags: OpenFlags) -> Result<Arc<File>, Errno> {
+    match finish(ctx, path, flags, true)? {
+        Opened::File(file) => Ok(file),
+        Opened::Fifo(_) => Err(Errno::ENXIO),
+    }
 }
 
 fn open_path(ctx: &WalkContext, path: Path, how: &OpenHow, found: Option<Found>) -> Result<Opened, Errno> {
@@ -266,6 +276,7 @@ fn open_path(ctx: &WalkContext, path: Path, how: &OpenHow, found: Option<Found>)
 fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Result<Opened, Errno> {
     let kind = path.file_type();
     if kind == FileType::Fifo {
+        landlock::check_open(&ctx.cred, &path, flags, false)?;
         return Ok(Opened::Fifo(Opening { path, flags, cred: ctx.cred.clone() }));
     }
     let inode = path.inode();
@@ -274,6 +285,10 @@ fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Res
     let _writing = (kind == FileType::Regular && (flags.access_mode().writable() || truncates))
         .then(|| WriteAccess::get(&path))
         .transpose()?;
+    let granted = landlock::check_open(&ctx.cred, &path, flags, false)?;
+    if kind == FileType::Regular {
+        break_lease(&inode, flags.access_mode().writable() || truncates)?;
+    }
     let request = OpenRequest { flags, cred: &ctx.cred, path: &path, created };
     let ops = match kind {
         FileType::Regular | FileType::Directory => inode.open(&request)?,
@@ -283,11 +298,20 @@ fn finish(ctx: &WalkContext, path: Path, flags: OpenFlags, created: bool) -> Res
     if created {
         file.set_created();
     }
+    file.set_granted(granted);
     if truncates {
+        if !granted.contains(FsAccess::TRUNCATE) {
+            return Err(Errno::EACCES);
+        }
         attr::truncate_opened(&file, &ctx.cred)?;
     }
     inotify::file_event(&file, Events::OPEN);
     Ok(Opened::File(file))
+}
+
+/// Tells whoever has a lease that is in the way; `EAGAIN` until it is given up or its time is over.
+pub(super) fn break_lease(inode: &Arc<dyn crate::Inode>, write: bool) -> Result<(), Errno> {
+    crate::locks::lease::break_for(inode, write, ksync::exec::monotonic_ns())
 }
 
 /// Counts a writer for as long as it lives; `ETXTBSY` while the file is executed.
@@ -342,6 +366,7 @@ pub fn exec_path(ctx: &WalkContext, path: Path) -> Result<Arc<File>, Errno> {
     super::may_exec(&ctx.cred, &path)?;
     debug_assert!(!no_exec(&path));
     let flags = OpenFlags::RDONLY | OpenFlags::LARGEFILE;
+    landlock::check_open(&ctx.cred, &path, flags, true)?;
     let request = OpenRequest { flags, cred: &ctx.cred, path: &path, created: false };
     let ops = path.inode().open(&request)?;
     let file = File::new(path, flags, ctx.cred.clone(), ops);

@@ -1,7 +1,12 @@
 //! `unlink(2)`, `rmdir(2)`.
 
 use super::{detach_mounts, is_local_mount_point};
-use crate::{Path, WalkContext, inotify, permission::may_delete, walk::Last};
+use crate::{
+    Path, WalkContext, inotify,
+    landlock::{self, FsAccess},
+    permission::may_delete,
+    walk::Last,
+};
 use abi::Errno;
 use std::sync::Arc;
 
@@ -19,6 +24,7 @@ pub fn unlink(ctx: &WalkContext, name: &[u8]) -> Result<(), Errno> {
     if parent.slash {
         return Err(if dentry.is_dir() { Errno::EISDIR } else { Errno::ENOTDIR });
     }
+    landlock::may_do_below(&ctx.cred, &dir, FsAccess::REMOVE_FILE)?;
     may_delete(&ctx.cred, &dir, &inode, Some(false))?;
     if same(&busy, &dentry) {
         return Err(Errno::EBUSY);
@@ -48,6 +54,7 @@ pub fn rmdir(ctx: &WalkContext, name: &[u8]) -> Result<(), Errno> {
     let locked = dir.dentry().dir_lock.write();
     let dentry = dir.dentry().child(&name)?;
     let inode = dentry.inode()?;
+    landlock::may_do_below(&ctx.cred, &dir, FsAccess::REMOVE_DIR)?;
     may_delete(&ctx.cred, &dir, &inode, Some(true))?;
     if same(&busy, &dentry) {
         return Err(Errno::EBUSY);

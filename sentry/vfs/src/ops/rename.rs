@@ -5,7 +5,7 @@ use super::{
     remove::{busy_child, same},
 };
 use crate::{
-    Dentry, Path, WalkContext, inotify,
+    Dentry, Path, WalkContext, inotify, landlock,
     permission::{WRITE, inode_permission, may_create, may_delete},
     walk::{Last, NAME_MAX},
 };
@@ -102,6 +102,7 @@ pub fn rename(
         return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
     }
 
+    landlock::check_rename(&ctx.cred, (&old_dir, &source), (&new_dir, &target), exchange)?;
     let replaced = target.inode_ref().cloned();
     if replaced.as_ref().is_some_and(|r| Arc::ptr_eq(r, &moved)) {
         return Ok(());

@@ -36,6 +36,14 @@ impl TcpSocket {
             if used >= capacity && want > 0 {
                 return Err(Errno::EAGAIN);
             }
+            // An older urgent byte that would be read next is passed over for good.
+            let stale = queue.urgent.is_some_and(|u| u.at == queue.start) && used > 0;
+            if urgent && stale && !peer.common.has(crate::common::Flags::OOBINLINE) {
+                queue.bytes.consume(1);
+                queue.start += 1;
+                queue.urgent = None;
+            }
+            let used = queue.bytes.len();
             let n = queue.bytes.fill(msg.src, capacity - used.min(capacity))?;
             let whole = n == want && n > 0;
             if watched && n > 0 {
