@@ -625,8 +625,8 @@ TEST(threads_are_tracees) {
   char path[64]; snprintf(path, sizeof path, "/proc/%d/task/%d/stat", p, tid);
   CHECK(access(path, F_OK) == 0);
   CONT(tid, 0);
+  STREQ(stop_text(W(tid, 0)), "exit 0"); // once the process ends, its status would be told of the thread, too
   CONT(p, 0);
-  STREQ(stop_text(W(tid, 0)), "exit 0");
   STREQ(reap(p), "exit 8");
 }
 
