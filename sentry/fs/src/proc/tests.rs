@@ -138,7 +138,11 @@ impl World {
         let node = Node {
             group: group.clone(),
             parent: 0,
+            parent_thread: std::sync::Weak::new(),
             children: BTreeSet::new(),
+            tracees: Vec::new(),
+            leader_tracer: 0,
+            unreaped_threads: Vec::new(),
             threads: BTreeMap::from([(task.tid(), task.clone())]),
             pgid: task.tid(),
             sid: task.tid(),
