@@ -50,8 +50,7 @@ fn sysinfo(task: &Arc<Task>, to: UserPtr<Sysinfo>) -> SysResult<()> {
     let threads: usize = kernel.tree.lock().nodes.values().map(|n| n.threads.len()).sum();
     let answer = Sysinfo {
         uptime: (kernel.uptime_ns() / 1_000_000_000) as i64,
-        // `SI_LOAD_SHIFT`
-        loads: fs::proc::load_averages(kernel).map(|load| (load * 65536.0) as u64),
+        loads: fs::proc::load_averages(kernel).map(|load| (load * f64::from(1 << SI_LOAD_SHIFT)) as u64),
         totalram: kernel.memory_bytes,
         freeram: kernel.memory_bytes.saturating_sub(kernel.memory.used_bytes()),
         procs: u16::try_from(threads).unwrap_or(u16::MAX),

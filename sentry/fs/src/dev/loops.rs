@@ -90,7 +90,7 @@ impl Loops {
         if file.is_path_only() {
             return Err(Errno::EBADF);
         }
-        if file.path.file_type() != FileType::Regular {
+        if file.path().file_type() != FileType::Regular {
             return Err(Errno::EINVAL);
         }
         if !file.flags().writable() || !device.flags().writable() {
