@@ -224,7 +224,7 @@ impl Kernel {
         self.tree.lock().nodes.values().flat_map(|n| n.threads.values().cloned()).collect()
     }
 
-    /// How many threads are not asleep. Load averages are not kept: this stands for all three.
+    /// How many threads are not asleep.
     pub fn running(&self) -> usize {
         self.tasks().iter().filter(|t| !t.is_asleep()).count()
     }
