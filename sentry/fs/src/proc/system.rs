@@ -273,8 +273,7 @@ pub fn load_averages(kernel: &Kernel) -> [f64; 3] {
         cpu_ns: u64,
         averages: [f64; 3],
     }
-    static LOAD: Mutex<Load> =
-        Mutex::new(rank::LEAF, Load { at_ns: 0, cpu_ns: 0, averages: [0.0; 3] });
+    static LOAD: Mutex<Load> = Mutex::new(rank::LEAF, Load { at_ns: 0, cpu_ns: 0, averages: [0.0; 3] });
     let (user, system) = cpu_times(kernel);
     let (now, used) = (up_ns(kernel), user + system);
     let mut load = LOAD.lock();

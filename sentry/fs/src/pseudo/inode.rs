@@ -104,15 +104,14 @@ impl Inode for PseudoInode {
             let meta = self.meta.lock();
             (meta.mode, meta.uid, meta.gid)
         };
-        let (mut size, mut nlink) = (0, 1);
-        match &self.node {
-            Node::Dir(dir) => (nlink, size) = (dir.nlink(), dir.size()),
-            Node::File(file) => size = file.size(),
+        let (size, nlink) = match &self.node {
+            Node::Dir(dir) => (dir.size(), dir.nlink()),
+            Node::File(file) => (file.size(), 1),
             Node::Link(link) => {
-                size = link.size();
                 mode = link.mode().unwrap_or(mode);
+                (link.size(), 1)
             }
-        }
+        };
         if let Some(owner) = &self.owner {
             (uid, gid) = owner.ids(mode);
         }
