@@ -346,7 +346,9 @@ impl SocketOps for UdpSocket {
             (SOL_SOCKET, _) => self.common.get_option(name),
             (SOL_UDPLITE, _) if !self.is_lite() => Err(Errno::EOPNOTSUPP),
             (SOL_IP, IP_MTU) if self.state.lock().remote.is_some() => Ok(int_value(65535)),
-            (level, _) if self.common.family == AF_INET && !matches!(level, SOL_IP | SOL_UDP) => {
+            (level, _)
+                if self.common.family == AF_INET && !matches!(level, SOL_IP | SOL_UDP | SOL_UDPLITE) =>
+            {
                 Err(Errno::EOPNOTSUPP)
             }
             (SOL_TCP, _) => Err(Errno::ENOPROTOOPT),
