@@ -90,7 +90,7 @@ impl Filter {
         let mut bytes = vec![0; len * SockFilter::SIZE];
         caller.task().ok_or(Errno::EINVAL)?.mm()?.copy_in(UserAddr(given.filter), &mut bytes)?;
         let instructions = bytes.chunks_exact(SockFilter::SIZE).map(SockFilter::read_from_bytes);
-        let instructions = instructions.collect::<Result<_, _>>().map_err(|_| Errno::EINVAL)?;
+        let instructions = instructions.collect::<Result<Vec<_>, _>>().map_err(|_| Errno::EINVAL)?;
         let program = Arc::new(Program::for_packets(instructions)?);
         let old = self.program.lock().replace(program);
         drop(old);
