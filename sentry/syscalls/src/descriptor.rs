@@ -9,9 +9,7 @@ use abi::{
     process::{Cap, Resource, SECCOMP_IOCTL_NOTIF_RECV},
     socket::{FIOGETOWN, FIOSETOWN, SIOCGPGRP, SIOCSPGRP},
 };
-use kernel::{
-    Restart, SysError, SysResult, Task, seccomp::notify::ListenerFile, signal::fasync, task::Wait,
-};
+use kernel::{Restart, SysError, SysResult, Task, seccomp::notify::ListenerFile, signal::fasync, task::Wait};
 use ksync::Ready;
 use mem::UserPtr;
 use std::sync::{Arc, Weak};
@@ -93,6 +91,10 @@ async fn fcntl(task: &Arc<Task>, fd: Fd, cmd: i32, arg: u64) -> SysResult<u64> {
         F_SETLEASE => {
             let holder = Arc::new(Owned { file: Arc::downgrade(&file), fd });
             lease::set(&file, number as i16, &task.cred(), own_pid(task), holder)?;
+            let mut owner = file.owner.lock();
+            if owner.id == 0 && number as i16 != F_UNLCK {
+                (owner.kind, owner.id) = (F_OWNER_PID, own_pid(task)); // who is told, unless F_SETOWN says otherwise
+            }
             0
         }
         F_NOTIFY => {
