@@ -9,9 +9,7 @@ use abi::{
     process::{Cap, Resource, SECCOMP_IOCTL_NOTIF_RECV},
     socket::{FIOGETOWN, FIOSETOWN, SIOCGPGRP, SIOCSPGRP},
 };
-use kernel::{
-    Restart, SysError, SysResult, Task, seccomp::notify::ListenerFile, signal::fasync, task::Wait,
-};
+use kernel::{Restart, SysError, SysResult, Task, seccomp::notify::ListenerFile, signal::fasync, task::Wait};
 use ksync::Ready;
 use mem::UserPtr;
 use std::sync::{Arc, Weak};

@@ -112,7 +112,6 @@ pub struct Instance {
     wait: WaitQueue,
 }
 
-
 /// An inotify instance: the operations of its descriptor.
 pub struct Inotify(Arc<Instance>);
 
