@@ -160,7 +160,8 @@ impl PacketSocket {
         };
         let mut to = [0u8; 6];
         if let Some(name) = msg.name {
-            let addr = parse(name)?;
+            // The family is not looked at, as Linux does not.
+            let (addr, _) = SockaddrLl::read_from_prefix(name).map_err(|_| Errno::EINVAL)?;
             protocol = u16::from_be_bytes(addr.sll_protocol);
             interface = addr.sll_ifindex;
             if !self.is_raw() {
@@ -206,8 +207,7 @@ impl PacketSocket {
         let ns = &self.common.ns;
         let protocol = wire::be16(&frame, 12).unwrap_or(0);
         let kind = match frame.first_chunk::<6>() {
-            Some([0, 0, 0, 0, 0, 0]) => PACKET_HOST,
-            Some([255, 255, 255, 255, 255, 255]) => PACKET_BROADCAST,
+            Some([0, 0, 0, 0, 0, 0]) => PACKET_HOST, // the loopback's broadcast address too
             Some([first, ..]) if first & 1 != 0 => PACKET_MULTICAST,
             _ => PACKET_OTHERHOST,
         };

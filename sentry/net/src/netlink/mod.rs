@@ -369,7 +369,7 @@ impl NetlinkSocket {
     fn may_join(&self, caller: &Caller<'_>, groups: u32) -> Result<(), Errno> {
         let open = matches!(
             self.common.protocol,
-            NETLINK_ROUTE | NETLINK_KOBJECT_UEVENT | NETLINK_GENERIC | NETLINK_SOCK_DIAG
+            NETLINK_ROUTE | NETLINK_KOBJECT_UEVENT | NETLINK_GENERIC | NETLINK_SOCK_DIAG | NETLINK_CONNECTOR
         );
         let fine = groups == 0 || open || caller.cred().has_cap_in(&self.common.ns.user_ns, Cap::NET_ADMIN);
         if fine { Ok(()) } else { Err(Errno::EPERM) }

@@ -167,7 +167,9 @@ impl UdpSocket {
         let room = if to.is_ipv4() { QUOTED } else { data.len() };
         let data = data.get(..data.len().min(room)).unwrap_or_default().to_vec();
         let (error, hard) = (Errno::ECONNREFUSED, true);
-        self.told(Report { error, message, info: 0, offender: to.ip(), to, data, hard });
+        let report = Report { error, message, info: 0, offender: to.ip(), to, data, hard };
+        // A socket that is connected to somebody else hears nothing of it.
+        Self::error_about(self.ports(), from, report);
     }
 
     fn told(&self, report: Report) {
