@@ -52,7 +52,8 @@ fn main() {
     let table = syscalls::Table::new(
         std::env::var_os("STRACE").map(|_| syscalls::Strace { calls: Vec::new(), shown: 0 }).as_ref(),
     );
-    let kernel = boot::machine::build(&config, &Default::default(), Default::default(), table).unwrap();
+    let kernel =
+        boot::machine::build(&config, &Default::default(), Default::default(), false, table).unwrap();
     let cred = Credentials::root(kernel.root_user_ns.clone());
     fs::tmpfs::register(&kernel.vfs, &kernel.memory);
     let (tmpfs, top) =

@@ -144,7 +144,7 @@ impl NetNamespace {
         }
         let whole: Arc<[u8]> = packet.get(..ip.end).unwrap_or_default().into();
         let at = vfs::clock::now();
-        sockets.iter().fold(false, |taken, s| s.offer(ip, &whole, at) || taken)
+        sockets.iter().filter(|s| s.offer(ip, &whole, at)).count() > 0
     }
 
     /// Sends an IP packet over the loopback.

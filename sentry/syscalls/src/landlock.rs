@@ -61,7 +61,7 @@ fn create_ruleset(task: &Arc<Task>, attr: UserAddr, size: usize, flags: u32) -> 
         net: NetAccess::from_bits(word(&bytes, 1)).ok_or(Errno::EINVAL)?,
         scope: Scope::from_bits(word(&bytes, 2)).ok_or(Errno::EINVAL)?,
     };
-    let ops = RulesetFile::new(Ruleset::new(handled)?);
+    let ops = RulesetFile::boxed(Ruleset::new(handled)?);
     let name = "anon_inode:[landlock-ruleset]";
     let file = task.kernel.vfs.anon_file(name, FileType::Regular, OpenFlags::RDWR, &task.cred(), ops);
     Ok(install(task, file, true)?.0)

@@ -310,7 +310,7 @@ pub(super) fn of(nr: u32) -> Option<&'static [K]> {
         SETPRIORITY => &[E(&n::PRIO), Int, Int],
         MEMBARRIER => &[E(&n::MEMBARRIER), Hex],
         SECCOMP => &[E(&n::SECCOMP), Hex, Ptr],
-        MOUNT => &[Path, Path, Str, F(&n::MOUNT), Now(|cx, raw| s::string(cx, raw))],
+        MOUNT => &[Path, Path, Str, F(&n::MOUNT), Now(s::string)],
         UMOUNT2 => &[Path, F(&n::UMOUNT)],
         PIVOT_ROOT => &[Path, Path],
         SHMGET => &[Hex, Ulong, Now(a::ipc_flags)],

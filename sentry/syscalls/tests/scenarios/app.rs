@@ -37,7 +37,7 @@ enum Ask {
     /// What is mapped there?
     Lookup(u64),
     /// Until here; these are the registers.
-    Trap(Regs, Step),
+    Trap(Box<Regs>, Step),
 }
 
 /// From the script to the application.
@@ -79,7 +79,7 @@ pub fn start(
                     let _ = answer.send(Answer::Mapped(cpu.space.lookup(addr)));
                 }
                 Ok(Ask::Trap(regs, step)) => {
-                    *cpu.regs = regs;
+                    *cpu.regs = *regs;
                     return step;
                 }
                 Err(_) => return Step::Trap(Trap::Lost), // its thread has panicked
@@ -125,7 +125,7 @@ impl App {
 
     /// Gives up control until the kernel gives it back.
     fn step(&mut self, step: Step) {
-        match self.ask(Ask::Trap(self.regs, step)) {
+        match self.ask(Ask::Trap(Box::new(self.regs), step)) {
             Answer::Resumed(regs) => self.regs = regs,
             Answer::Mapped(_) => unreachable!("nothing was looked up"),
         }

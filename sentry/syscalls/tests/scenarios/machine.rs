@@ -58,7 +58,7 @@ pub fn run(init: impl FnOnce(&mut App) + Send + 'static) -> ExitStatus {
         platform: platform.clone(),
         memory: Arc::new(MemoryFile::new(1 << 30).unwrap()),
         vfs: Vfs::new(),
-        syscalls: syscalls::Table::new(false),
+        syscalls: syscalls::Table::new(None),
         cpus: 1,
         memory_bytes: 1 << 30,
         vdso: None,

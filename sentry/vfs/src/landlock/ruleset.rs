@@ -71,7 +71,7 @@ pub struct RulesetFile(Mutex<Ruleset>);
 
 impl RulesetFile {
     /// Around `ruleset`.
-    pub fn new(ruleset: Ruleset) -> Box<dyn FileOps> {
+    pub fn boxed(ruleset: Ruleset) -> Box<dyn FileOps> {
         Box::new(Self(Mutex::new(rank::LEAF, ruleset)))
     }
 

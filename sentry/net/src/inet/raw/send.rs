@@ -83,7 +83,7 @@ impl RawSocket {
     }
 
     /// Fills in what the kernel fills in of a header that the application made; `EINVAL`, `EMSGSIZE`.
-    fn check_header(&self, packet: &mut Vec<u8>, source: IpAddr) -> Result<(), Errno> {
+    fn check_header(&self, packet: &mut [u8], source: IpAddr) -> Result<(), Errno> {
         let IpAddr::V4(source) = source else {
             return if packet.len() < wire::V6_HEADER { Err(Errno::EINVAL) } else { Ok(()) };
         };
