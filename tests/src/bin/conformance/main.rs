@@ -15,6 +15,7 @@ mod pjdfstest;
 mod python;
 mod report;
 mod sandbox;
+mod stress_ng;
 mod suite;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,12 @@ use suite::{Outcome, Suite};
 
 /// Every suite, by the name it is called with.
 fn suites() -> Vec<Box<dyn Suite>> {
-    vec![Box::new(ltp::Ltp::default()), Box::new(pjdfstest::Pjdfstest::default()), Box::new(python::Python)]
+    vec![
+        Box::new(ltp::Ltp::default()),
+        Box::new(pjdfstest::Pjdfstest::default()),
+        Box::new(python::Python),
+        Box::new(stress_ng::StressNg),
+    ]
 }
 
 fn main() -> ExitCode {
@@ -58,6 +64,9 @@ fn conformance(args: &[String]) -> anyhow::Result<bool> {
     let mut report = Report::new(suite.name());
     let left = run(suite.as_ref(), &tests, &mut report)?;
     report.finish(&all, wanted.is_empty() && suite.is_usual() && left.is_empty());
+    if wanted.is_empty() {
+        suite.finished()?;
+    }
     for line in &left {
         eprintln!("left behind: {line}");
     }

@@ -32,6 +32,11 @@ pub trait Suite {
     /// Runs the chosen tests of one group and says what each gave. A program that does not end within the suite's
     /// deadline is left in the sandbox, which is then replaced.
     fn run(&self, sandbox: &Sandbox, tests: &[String]) -> Vec<(String, Outcome)>;
+
+    /// Called after a run of all tests, for what is kept beside the outcomes.
+    fn finished(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 /// How a test ended.
