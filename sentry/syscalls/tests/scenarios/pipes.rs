@@ -130,8 +130,7 @@ fn epoll_wakes_its_waiter_once_there_is_something() {
     run(|app| {
         let (me, pipe) = (app.getpid(), app.pipe());
         let epoll = app.call(sysno::EPOLL_CREATE1, [0]).unwrap();
-        let event =
-            app.put(EpollEvent { events: PollEvents::IN.bits(), data: 42 });
+        let event = app.put(EpollEvent { events: PollEvents::IN.bits(), data: 42 });
         app.call(sysno::EPOLL_CTL, [epoll, EPOLL_CTL_ADD as u64, pipe.0 as u64, event]).unwrap();
         let events = app.alloc(4 * size_of::<EpollEvent>());
         assert_eq!(app.call(sysno::EPOLL_WAIT, [epoll, events, 4, 0]), Ok(0));
