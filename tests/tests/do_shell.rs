@@ -339,6 +339,7 @@ fn system_call_log() {
     ] {
         assert!(text.contains(wanted), "{wanted:?} is not in the log:\n{text}");
     }
+    std::fs::remove_file(&log).unwrap();
     r.run(&[&to, "--strace-syscalls=chdir", "do", "/bin/dash", "-c", script]);
     let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.contains("chdir(") && !text.contains("openat("), "{text}");

@@ -208,7 +208,8 @@ impl Task {
         }
     }
 
-    fn end_by(&self, signal: Signal) {
+    /// Ends the process by `signal`, whatever it does about it.
+    pub(crate) fn end_by(&self, signal: Signal) {
         let core = signal == Signal::SIGSYS && self.kernel.dumps_core(self);
         self.group.begin_exit(ExitStatus::Signal { signo: signal.number(), core });
     }

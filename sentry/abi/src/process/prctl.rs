@@ -55,6 +55,11 @@ pub const PR_GET_TAGGED_ADDR_CTRL: i32 = 56;
 pub const PR_SET_IO_FLUSHER: i32 = 57;
 pub const PR_GET_IO_FLUSHER: i32 = 58;
 pub const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
+pub const PR_SYS_DISPATCH_OFF: u64 = 0;
+pub const PR_SYS_DISPATCH_ON: u64 = 1;
+/// Values of the byte that `PR_SET_SYSCALL_USER_DISPATCH` names.
+pub const SYSCALL_DISPATCH_FILTER_ALLOW: u8 = 0;
+pub const SYSCALL_DISPATCH_FILTER_BLOCK: u8 = 1;
 pub const PR_SCHED_CORE: i32 = 62;
 pub const PR_SET_MDWE: i32 = 65;
 pub const PR_GET_MDWE: i32 = 66;

@@ -52,12 +52,14 @@ bitflags::bitflags! {
         const TRAP_STOP = 0x40;
         /// A stop of the process began or ended (seized tracees stop to tell).
         const TRAP_NOTIFY = 0x80;
+        /// Calls may be handed back to user space ([`crate::task::dispatch`]).
+        const USER_DISPATCH = 0x100;
     }
 }
 
 impl Hooks {
     /// What ends with the tracer.
-    const OF_TRACER: Hooks = Hooks::all().difference(Hooks::SECCOMP);
+    const OF_TRACER: Hooks = Hooks::all().difference(Hooks::SECCOMP.union(Hooks::USER_DISPATCH));
     /// Reasons to stop before application code runs again.
     const TRAPS: Hooks = Hooks::TRAP_STOP.union(Hooks::TRAP_NOTIFY);
     /// How it was resumed.

@@ -36,6 +36,11 @@ impl Task {
 
     async fn traced_answer(self: &Arc<Self>) -> SysResult {
         let hooks = self.hooks();
+        if hooks.contains(Hooks::USER_DISPATCH)
+            && let Some(result) = self.hand_back(self.call_in_registers().0)
+        {
+            return result;
+        }
         if hooks.intersects(Hooks::SYSCALL | Hooks::SYSEMU) {
             self.syscall_stop(PTRACE_EVENTMSG_SYSCALL_ENTRY).await;
             if self.is_killed() || hooks.contains(Hooks::SYSEMU) {

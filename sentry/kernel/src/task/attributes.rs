@@ -3,6 +3,7 @@
 //!
 //! CPUs are the host's to share out: none of this changes how a task is run, but all of it reads back as it was set.
 
+use super::dispatch::UserDispatch;
 use abi::process::{MAX_NICE, MIN_NICE, SCHED_NORMAL};
 
 /// The settings of a thread; a child gets those of [`fork`](Self::fork).
@@ -28,6 +29,8 @@ pub struct Attributes {
     pub personality: u32,
     /// `PR_MCE_KILL`.
     pub mce_kill: u64,
+    /// `PR_SET_SYSCALL_USER_DISPATCH`.
+    pub user_dispatch: Option<UserDispatch>,
     /// `PR_SET_TSC`.
     pub tsc: u64,
     /// `PR_SET_IO_FLUSHER`.
@@ -52,6 +55,7 @@ impl Default for Attributes {
             default_timer_slack_ns: TIMER_SLACK_NS,
             personality: 0,
             mce_kill: abi::process::PR_MCE_KILL_DEFAULT,
+            user_dispatch: None,
             tsc: abi::process::PR_TSC_ENABLE,
             io_flusher: false,
             mempolicy: (0, 0),
@@ -64,6 +68,7 @@ impl Attributes {
     pub fn fork(&self) -> Self {
         let mut child = self.clone();
         child.default_timer_slack_ns = self.timer_slack_ns;
+        child.user_dispatch = None;
         if self.reset_on_fork {
             child.reset_on_fork = false;
             child.nice = self.nice.max(0);

@@ -159,6 +159,7 @@ impl Task {
         for file in fds.close_on_exec() {
             self.close_file(file);
         }
+        self.end_user_dispatch();
         {
             let mut group = self.group.signals.lock();
             if Arc::strong_count(&group.hand) > 1 {

@@ -9,6 +9,7 @@ mod block;
 pub mod clone;
 pub mod cred;
 mod current;
+pub mod dispatch;
 pub mod exec;
 pub mod exit;
 mod find;

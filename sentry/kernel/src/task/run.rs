@@ -49,7 +49,13 @@ impl Task {
     /// Answers the system call that the registers hold.
     async fn answer_syscall(self: &Arc<Self>) -> SysResult {
         let (nr, args) = self.call_in_registers();
-        if self.hooks().contains(Hooks::SECCOMP) {
+        let hooks = self.hooks();
+        if hooks.contains(Hooks::USER_DISPATCH)
+            && let Some(result) = self.hand_back(nr)
+        {
+            return result;
+        }
+        if hooks.contains(Hooks::SECCOMP) {
             match self.filter_syscall(nr, args) {
                 Verdict::Make => {}
                 Verdict::Answer(result) => return result,

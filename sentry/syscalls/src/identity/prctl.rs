@@ -148,6 +148,10 @@ pub(super) fn prctl(task: &Arc<Task>, option: i32, a: u64, b: u64, c: u64, d: u6
             mm.copy_out(UserAddr(a), auxv.get(..len).unwrap_or_default())?;
             auxv.len() as u64
         }
+        PR_SET_SYSCALL_USER_DISPATCH => {
+            task.set_user_dispatch(a, b, c, d)?;
+            0
+        }
         PR_TASK_PERF_EVENTS_DISABLE | PR_TASK_PERF_EVENTS_ENABLE => 0,
         // Without Yama there is nobody to be named.
         _ => return Err(Errno::EINVAL.into()),
