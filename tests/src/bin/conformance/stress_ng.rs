@@ -84,9 +84,13 @@ impl Suite for StressNg {
 
     fn bundle(&self) -> anyhow::Result<Bundle> {
         let mut bundle = Bundle::new(&roots::programs(), &[]);
-        let capabilities: Vec<_> = CAPABILITIES.iter().map(|c| format!("CAP_{c}")).collect();
+        let wanted: Vec<_> = CAPABILITIES.iter().map(|c| format!("CAP_{c}")).collect();
+        // Of those only what this machine gives.
+        let given = bundle.spec["process"]["capabilities"]["bounding"].as_array().cloned().unwrap_or_default();
+        let capabilities: Vec<_> =
+            given.into_iter().filter(|c| wanted.iter().any(|w| c.as_str() == Some(w))).collect();
         for set in ["bounding", "effective", "permitted"] {
-            bundle.spec["process"]["capabilities"][set] = json!(capabilities);
+            bundle.spec["process"]["capabilities"][set] = json!(&capabilities);
         }
         bundle.spec["process"]["capabilities"]["inheritable"] = json!([]);
         bundle.spec["process"]["capabilities"]["ambient"] = json!([]);
