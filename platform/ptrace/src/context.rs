@@ -146,6 +146,7 @@ impl Context {
             self.interrupter.take();
             return Ok(Poll::Ready(Trap::Interrupted));
         }
+        self.retries.changes = space.as_any().downcast_ref::<Space>().ok_or(Broken)?.changes();
         if let Err(e) = ops::resume(&self.keeper, tid, Some(regs), cx.waker()) {
             self.interrupter.end();
             return Err(e);

@@ -10,7 +10,8 @@ use platform::{Access, Exception, Regs, Trap};
 const PAGE_FAULTS: [i32; 3] = [1, 2, 4];
 /// Longest instruction of x86-64.
 const INSTRUCTION_MAX: u64 = 15;
-/// So often a fault on a page that permits everything is taken for a race with another thread.
+/// So often a fault on a page that permits everything, or that was changed meanwhile, is taken for a race with another
+/// thread.
 const RETRIES: u32 = 8;
 
 /// The last fault that made no sense, so that it is not retried for ever.
@@ -19,6 +20,8 @@ pub struct Retries {
     at: (u64, u64),
     last: Access,
     count: u32,
+    /// [`Space::changes`] when the thread was resumed.
+    pub changes: u64,
 }
 
 /// The trap of a call that was emulated.
@@ -54,9 +57,15 @@ pub fn signal(signo: i32, info: SigInfo, regs: &mut Regs, space: &Space, retries
 
 fn page_fault(addr: u64, rip: u64, space: &Space, retries: &mut Retries) -> Trap {
     if retries.at != (addr, rip) {
-        *retries = Retries { at: (addr, rip), ..Retries::default() };
+        *retries = Retries { at: (addr, rip), changes: retries.changes, ..Retries::default() };
     }
-    let have = space.access_at(addr);
+    let (have, changes) = space.access_at(addr);
+    // Another thread's fault on the page may have been answered since this one happened: what is mapped now then says nothing
+    // about which access it was.
+    if changes != retries.changes && have.is_some_and(|a| !a.is_empty()) && retries.count < RETRIES {
+        retries.count += 1;
+        return Trap::Interrupted;
+    }
     let exec = have.is_some_and(|a| a.contains(Access::EXEC));
     // The instruction at rip reaches into the next page, which is where the fault is.
     let straddles = addr.is_multiple_of(layout::PAGE) && addr > rip && addr - rip < INSTRUCTION_MAX;

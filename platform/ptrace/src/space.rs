@@ -5,15 +5,32 @@
 
 use crate::{areas::Areas, inject::Broken, keeper::Keeper, layout, ops, orders::Order, process::Process};
 use abi::Errno;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use platform::{Access, AddressSpace, Change};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The lock of `Space::areas` while what is mapped changes.
+struct Changing<'a> {
+    areas: MutexGuard<'a, Areas>,
+    changes: &'a AtomicU64,
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+}
 
 /// The address space that a stub process is.
 pub struct Space {
     keeper: Arc<Keeper>,
     process: Arc<Process>,
     areas: Mutex<Areas>,
+    /// Counts the beginnings and ends of changes, under the lock of `areas`.
+    changes: AtomicU64,
     /// What the process had used before: processes are used again.
     used_before_ns: u64,
 }
@@ -23,7 +40,13 @@ impl Space {
     pub fn new(keeper: &Arc<Keeper>) -> Result<Self, Errno> {
         let process = keeper.process(ops::current().as_ref()).map_err(|_| Errno::ENOMEM)?;
         let used_before_ns = host::time::process_cpu_ns(process.pid).unwrap_or(0);
-        Ok(Self { keeper: keeper.clone(), process, areas: Mutex::default(), used_before_ns })
+        Ok(Self {
+            keeper: keeper.clone(),
+            process,
+            areas: Mutex::default(),
+            changes: AtomicU64::new(0),
+            used_before_ns,
+        })
     }
 
     /// The stub process.
@@ -31,9 +54,21 @@ impl Space {
         &self.process
     }
 
-    /// What is mapped at an address.
-    pub fn access_at(&self, addr: u64) -> Option<Access> {
-        self.areas.lock().at(addr)
+    /// Differs from what it was if anything was changed meanwhile, or was being changed then.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// What is mapped at an address, and [`changes`](Self::changes) by then.
+    pub fn access_at(&self, addr: u64) -> (Option<Access>, u64) {
+        let areas = self.areas.lock();
+        (areas.at(addr), self.changes())
+    }
+
+    fn change(&self) -> Changing<'_> {
+        let areas = self.areas.lock();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        Changing { areas, changes: &self.changes }
     }
 
     fn broken(&self, _: Broken) -> Errno {
@@ -96,7 +131,8 @@ impl AddressSpace for Space {
         for change in changes {
             range(change)?;
         }
-        let mut areas = self.areas.lock();
+        let mut changing = self.change();
+        let areas = &mut *changing.areas;
         let mut orders = Vec::with_capacity(changes.len());
         // For each order, the change that it belongs to.
         let mut origin = Vec::with_capacity(changes.len());
@@ -135,18 +171,18 @@ impl AddressSpace for Space {
             Err(failed) => {
                 let from = origin.get(failed.index).copied().unwrap_or(0);
                 let rest = changes.get(from..).unwrap_or(changes);
-                self.give_up(&mut areas, rest).map_err(|b| self.broken(b))?;
+                self.give_up(areas, rest).map_err(|b| self.broken(b))?;
                 Err(Errno::from_code(failed.errno).unwrap_or(Errno::ENOMEM))
             }
         }
     }
 
     fn clear(&self) -> Result<(), Errno> {
-        let mut areas = self.areas.lock();
+        let mut changing = self.change();
         let all = [Order::new(libc::SYS_munmap, [0, layout::USER_MAX])];
         match ops::calls(&self.keeper, &self.process, &all) {
             Ok(Ok(())) => {
-                areas.clear();
+                changing.areas.clear();
                 Ok(())
             }
             _ => Err(self.broken(Broken)),

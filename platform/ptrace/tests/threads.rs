@@ -285,6 +285,33 @@ fn contexts_dropped_while_running() {
     }
 }
 
+/// A fault whose page another thread has had mapped by the time that it is looked at is no store.
+#[test]
+fn fault_on_what_was_mapped_meanwhile() {
+    let platform = PtracePlatform::new().unwrap();
+    let memory = Memory::new();
+    let mut exec = Exec::new(&platform, 0);
+    // Once for the code itself, once for what it loads: mov (DATA), %rax; syscall
+    memory.write(0, b"\x48\x8b\x04\x25\x00\x00\x50\x00\x0f\x05");
+    let data = Access::READ;
+    for late in [memory.map(CODE, PAGE, 0, RX), memory.map(DATA, PAGE, PAGE, data)] {
+        let space = platform.new_address_space().unwrap();
+        let Change::Map { addr, .. } = late else { unreachable!() };
+        if addr == CODE {
+            space.apply(&[memory.map(DATA, PAGE, PAGE, data)]).unwrap();
+        } else {
+            space.apply(&[memory.map(CODE, PAGE, 0, RX)]).unwrap();
+        }
+        let mut context = platform.new_context().unwrap();
+        let mut regs = regs_at(CODE);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(context.poll_switch(&mut cx, &space, &mut regs).is_pending());
+        std::thread::sleep(Duration::from_millis(20));
+        space.apply(&[late]).unwrap();
+        assert_eq!(exec.trap(&mut *context, &space, &mut regs), Trap::Syscall);
+    }
+}
+
 /// The process that a thread of a test's stub belongs to, found by what it does: computing. On a busy machine that takes
 /// a while to be seen.
 fn stub_that_computes() -> i32 {

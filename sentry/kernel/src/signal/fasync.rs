@@ -48,7 +48,8 @@ fn note(note: Note) {
 
 /// Sends what was noted.
 pub(crate) fn send_notes() {
-    if !NOTED.swap(false, Ordering::SeqCst) {
+    // Looked at behind every trap: the line is written to only where there is something.
+    if !NOTED.load(Ordering::SeqCst) || !NOTED.swap(false, Ordering::SeqCst) {
         return;
     }
     let notes = std::mem::take(&mut *NOTES.lock());

@@ -86,7 +86,8 @@ impl Suite for StressNg {
         let mut bundle = Bundle::new(&roots::programs(), &[]);
         let wanted: Vec<_> = CAPABILITIES.iter().map(|c| format!("CAP_{c}")).collect();
         // Of those only what this machine gives.
-        let given = bundle.spec["process"]["capabilities"]["bounding"].as_array().cloned().unwrap_or_default();
+        let given =
+            bundle.spec["process"]["capabilities"]["bounding"].as_array().cloned().unwrap_or_default();
         let capabilities: Vec<_> =
             given.into_iter().filter(|c| wanted.iter().any(|w| c.as_str() == Some(w))).collect();
         for set in ["bounding", "effective", "permitted"] {
