@@ -133,7 +133,7 @@ impl Suite for StressNg {
         );
         for test in self.tests() {
             let ops = |runtime| fs::read_to_string(ops_of(runtime).join(&test)).ok()?.parse::<u64>().ok();
-            let (Some(theirs @ 1..), Some(ours)) = (ops("runc"), ops("runsc-rs")) else { continue };
+            let (Some(theirs @ 1..), Some(ours @ 1..)) = (ops("runc"), ops("runsc-rs")) else { continue };
             let ratio = ours as f64 / theirs as f64;
             let reason = if ratio < 0.1 { reasons.get(&test).map_or("no reason given", |r| r) } else { "" };
             writeln!(text, "{}", format!("{test} {theirs} {ours} {ratio:.2} {reason}").trim_end())?;
