@@ -112,6 +112,7 @@ fn exec_with_descriptors() {
     let mut text = String::new();
     read.read_to_string(&mut text).unwrap();
     assert_eq!(text, "through a socket\n");
+    let fds = [null.as_raw_fd(); 3];
     let v = ask(&mut s.connect(), "Proc.Exec", arg.clone(), &fds[..2]);
     assert!(v["err"].as_str().unwrap().contains("length of payload files does not match"), "{v}");
     let mut bad = arg;
