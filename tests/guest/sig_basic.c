@@ -503,7 +503,8 @@ static volatile int thread_id;
 static void *waits(void *ready) {
   thread_id = gettid();
   OK(write(*(int *)ready, "x", 1));
-  pause();
+  while (!n) // the signal may be here already
+    usleep(1000);
   return 0;
 }
 TEST(a_thread_stands_for_its_process) {
