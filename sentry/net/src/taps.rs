@@ -144,6 +144,7 @@ impl NetNamespace {
         }
         let whole: Arc<[u8]> = packet.get(..ip.end).unwrap_or_default().into();
         let at = vfs::clock::now();
+        // Each is offered it, also once one has taken it.
         sockets.iter().filter(|s| s.offer(ip, &whole, at)).count() > 0
     }
 
